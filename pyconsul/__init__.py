@@ -1,0 +1,1 @@
+"""pyconsul: a coordination server that speaks Consul's protocols."""

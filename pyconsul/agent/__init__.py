@@ -1,0 +1,1 @@
+"""Configuration, logging, local services and life cycle of one agent."""

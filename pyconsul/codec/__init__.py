@@ -1,0 +1,1 @@
+"""Bytes and texts to records and back; no IO."""

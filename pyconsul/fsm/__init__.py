@@ -1,0 +1,1 @@
+"""Commands and their deterministic application to the state."""

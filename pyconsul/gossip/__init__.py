@@ -1,0 +1,1 @@
+"""The Serf-compatible membership core, without IO."""

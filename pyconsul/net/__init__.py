@@ -1,0 +1,1 @@
+"""Frames, connections and datagrams; knows nothing of what messages mean."""

@@ -1,0 +1,1 @@
+"""The consensus core, without IO, clock or randomness of its own."""

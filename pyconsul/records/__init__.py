@@ -1,0 +1,1 @@
+"""What is stored: keys, sessions, nodes, services, checks, as plain data."""

@@ -1,0 +1,1 @@
+"""Where the cores meet disk and network."""

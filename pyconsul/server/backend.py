@@ -1,0 +1,136 @@
+"""What the HTTP API may ask of the server under it: consistency of reads, replicated writes, facts about the cluster.
+
+``api/`` is written against these protocols and knows nothing of Raft, disk or gossip; tests pass a small one in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Protocol
+
+import msgspec
+
+from pyconsul.fsm.commands import AnyCommand
+from pyconsul.records.session import Session
+from pyconsul.state.store import Store
+
+
+class ReadMode(Enum):
+    """HTTP reference, "Consistency": default reads are the leader's by its lease, consistent ones confirmed by a
+    majority, stale ones whatever this server has."""
+
+    DEFAULT = "leader"
+    CONSISTENT = "consistent"
+    STALE = "stale"
+
+
+class ReadMeta(msgspec.Struct, frozen=True, gc=False):
+    """What a read tells about itself. ``last_contact_ms``: age of the contact with the leader, 0 unless stale on a
+    follower. ``forwarded``: in Consul another server would have answered (errors carry a prefix)."""
+
+    known_leader: bool
+    last_contact_ms: int
+    forwarded: bool
+
+
+class RaftPeer(msgspec.Struct, frozen=True):
+    """A line of the Raft configuration, as ``operator/raft/configuration`` shows it."""
+
+    id: str
+    node: str
+    address: str
+    leader: bool
+    protocol_version: str
+    voter: bool
+    last_index: int
+
+
+class MemberInfo(msgspec.Struct, frozen=True):
+    """A gossip member as ``agent/members`` shows it. ``status``: 0 none, 1 alive, 2 leaving, 3 left, 4 failed."""
+
+    name: str
+    address: str
+    port: int
+    tags: dict[str, str]
+    status: int
+    protocol_min: int
+    protocol_max: int
+    protocol_cur: int
+    delegate_min: int
+    delegate_max: int
+    delegate_cur: int
+
+
+class ConsensusApi(Protocol):
+    """Reads and writes of the replicated state."""
+
+    @property
+    def store(self) -> Store:
+        """This server's copy of the state. Only read it right after ``read_now``/``read``, without an await between.
+        It may be another object after a snapshot was installed: do not keep it."""
+
+    @property
+    def is_leader(self) -> bool: ...
+
+    def read_now(self, mode: ReadMode) -> ReadMeta | None:
+        """The answer when the read may be served from ``store`` at once; None: use ``read``. Never blocks."""
+
+    async def read(self, mode: ReadMode) -> ReadMeta:
+        """Waits until a read of this mode may be served from ``store``. Raises NoLeaderError after the hold time, RpcError."""
+
+    def submit(self, command: AnyCommand, done: Callable[[object], None]) -> None:
+        """Replicates a command. ``done`` is called exactly once, from the event loop, never inside this call, with the
+        result (fsm/commands.py) or with an instance of ApplyError or RetryError; a RetryError's or ApplyError's
+        ``forwarded`` attribute is True when the answer came from another server."""
+
+    async def write(self, command: AnyCommand) -> object:
+        """As ``submit``: returns the result, raises the errors."""
+
+    async def renew_session(self, session_id: str) -> Session | None:
+        """Starts the session's TTL again, at the leader; None: no such session. Raises RetryError, ApplyError (bad id)."""
+
+    def leader_address(self) -> str:
+        """host:port of the leader's RPC, "" when unknown."""
+
+    def peer_addresses(self) -> list[str]:
+        """host:port of all Raft peers, [] before bootstrap."""
+
+    async def raft_configuration(self, stale: bool) -> tuple[list[RaftPeer], int]:
+        """Peers in configuration order, and the configuration's index. Raises NoLeaderError unless stale."""
+
+
+class AgentApi(Protocol):
+    """What concerns this agent and the gossip pool."""
+
+    def members(self, wan: bool) -> list[MemberInfo]: ...
+
+    def self_info(self) -> dict[str, Any]:
+        """Config, DebugConfig, Coord, Member, Stats and Meta as ``agent/self`` shows them."""
+
+    async def join(self, address: str, wan: bool) -> None:
+        """Raises CallerError (500) with Consul's list text when the address cannot be joined."""
+
+    async def leave(self) -> None:
+        """Leaves the cluster; returns when done; the process ends afterwards."""
+
+    async def force_leave(self, node: str, prune: bool) -> None:
+        """Raises CallerError (500) ``agent: No node found with name '…'``."""
+
+    async def reload(self) -> None:
+        """Reads the configuration again. Raises ConfigError."""
+
+    def fire_event(self, name: str, payload: bytes) -> None:
+        """Sends a gossip user event (name without prefix handling). Raises CallerError (500) when too large."""
+
+
+class Backend(Protocol):
+    """One agent as the API sees it. ``datacenters`` are the known ones, own first."""
+
+    node_name: str
+    node_id: str
+    datacenter: str
+    consensus: ConsensusApi
+    agent: AgentApi
+
+    def datacenters(self) -> list[str]: ...

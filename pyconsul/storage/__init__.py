@@ -1,0 +1,1 @@
+"""Write-ahead log, vote and snapshots on disk; the only caller of the file system."""

@@ -1,0 +1,1 @@
+"""What other projects' tests (and ours) use to run pyconsul."""
