@@ -23,7 +23,12 @@ from __future__ import annotations
 
 
 class PyconsulError(Exception):
-    """Root of all errors that pyconsul raises on purpose."""
+    """Root of all errors that pyconsul raises on purpose.
+
+    ``forwarded``: another server answered; the HTTP layer then shows Consul's prefix for that.
+    """
+
+    forwarded: bool = False
 
 
 class CallerError(PyconsulError):

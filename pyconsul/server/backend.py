@@ -77,7 +77,7 @@ class ConsensusApi(Protocol):
         """The answer when the read may be served from ``store`` at once; None: use ``read``. Never blocks."""
 
     async def read(self, mode: ReadMode) -> ReadMeta:
-        """Waits until a read of this mode may be served from ``store``. Raises NoLeaderError after the hold time, RpcError."""
+        """Waits until a read of this mode may be served. Raises NoLeaderError after the hold time, RpcError."""
 
     def submit(self, command: AnyCommand, done: Callable[[object], None]) -> None:
         """Replicates a command. ``done`` is called exactly once, from the event loop, never inside this call, with the
@@ -88,7 +88,7 @@ class ConsensusApi(Protocol):
         """As ``submit``: returns the result, raises the errors."""
 
     async def renew_session(self, session_id: str) -> Session | None:
-        """Starts the session's TTL again, at the leader; None: no such session. Raises RetryError, ApplyError (bad id)."""
+        """Starts its TTL again, at the leader; None: no such session. Raises RetryError, ApplyError (bad id)."""
 
     def leader_address(self) -> str:
         """host:port of the leader's RPC, "" when unknown."""
