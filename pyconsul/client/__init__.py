@@ -1,1 +1,1 @@
-"""A small asyncio client of the HTTP API."""
+"""A small synchronous client of the HTTP API, made to start fast: see docs/decisions/0006-command-line-client.md."""

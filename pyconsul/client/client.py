@@ -1,0 +1,141 @@
+"""The client: requests to one agent, answers as bytes or JSON, a kept connection between requests."""
+
+from __future__ import annotations
+
+from pyconsul.client.errors import StatusError
+from pyconsul.client.http1 import Connection, Failure, request_error
+from pyconsul.client.urls import encode_query, escape_host, escape_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from pyconsul.client.settings import Settings
+
+    Query = Sequence[tuple[str, str]]
+
+
+class Answer:
+    """What an agent said. ``headers``: names in lower case."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    @property
+    def index(self) -> int:
+        """``X-Consul-Index``, 0 when it is missing."""
+        text = self.headers.get("x-consul-index", "")
+        return int(text) if text.isascii() and text.isdigit() else 0
+
+    def json(self) -> Any:
+        """Raises ValueError for a body that is not JSON."""
+        import json
+
+        return json.loads(self.body)
+
+    def expect_ok(self) -> Answer:
+        """Raises StatusError unless the status is 200."""
+        if self.status != 200:
+            raise StatusError(self.status, self.body)
+        return self
+
+
+class Client:
+    """Requests to one agent, one at a time; not to be shared between threads.
+
+    ``query``: parameters that go with every request (``dc``, ``ns``); ``read_query`` with every GET (``stale``).
+    """
+
+    def __init__(self, settings: Settings, query: Query = (), read_query: Query = ()) -> None:
+        self.settings = settings
+        self.query = tuple(query)
+        self.read_query = tuple(read_query)
+        self._connection: Connection | None = None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def url(self, path: str, query: Query = ()) -> str:
+        """As error messages show it."""
+        return f"{self.settings.scheme}://{escape_host(self.settings.authority)}{_target(path, query)}"
+
+    def request(self, method: str, path: str, query: Query = (), body: bytes | None = None) -> Answer:
+        """Any status is an answer. ``path`` begins with a slash and is not escaped. Raises RequestError."""
+        query = self._whole_query(method, query)
+        try:
+            connection, status, headers = self._start(method, path, query, body)
+            content = b"".join(connection.body(method, status, headers))
+        except Failure as failure:
+            self.close()
+            raise request_error(method, self.url(path, query), failure) from failure
+        return Answer(status, headers, content)
+
+    def get(self, path: str, query: Query = ()) -> Answer:
+        """Raises RequestError, and StatusError unless the status is 200."""
+        return self.request("GET", path, query).expect_ok()
+
+    def put(self, path: str, query: Query = (), body: bytes | None = None) -> Answer:
+        """As ``get``."""
+        return self.request("PUT", path, query, body).expect_ok()
+
+    def delete(self, path: str, query: Query = (), body: bytes | None = None) -> Answer:
+        """As ``get``."""
+        return self.request("DELETE", path, query, body).expect_ok()
+
+    def stream(self, method: str, path: str, query: Query = ()) -> Iterator[bytes]:
+        """Pieces of an answer as they come. Raises RequestError, StatusError; both at the first piece at the latest."""
+        query = self._whole_query(method, query)
+        try:
+            connection, status, headers = self._start(method, path, query, None)
+            if status != 200:
+                raise StatusError(status, b"".join(connection.body(method, status, headers)))
+            yield from connection.body(method, status, headers)
+        except Failure as failure:
+            raise request_error(method, self.url(path, query), failure) from failure
+        finally:
+            self.close()
+
+    def _whole_query(self, method: str, query: Query) -> Query:
+        return [*query, *self.query, *(self.read_query if method == "GET" else ())]
+
+    def _start(
+        self, method: str, path: str, query: Query, body: bytes | None
+    ) -> tuple[Connection, int, dict[str, str]]:
+        connection = self._connection
+        if connection is None or not connection.idle():
+            self.close()
+            connection = self._connection = Connection(self.settings)
+        connection.send(self._head(method, path, query, body), body or b"")
+        status, headers = connection.head()
+        return connection, status, headers
+
+    def _head(self, method: str, path: str, query: Query, body: bytes | None) -> bytes:
+        settings = self.settings
+        host = "localhost" if settings.socket_path else escape_host(settings.authority)
+        lines = [f"{method} {_target(path, query)} HTTP/1.1", f"Host: {host}", "User-Agent: pyconsul"]
+        if settings.token:
+            lines.append(f"X-Consul-Token: {settings.token}")
+        if settings.auth:
+            from base64 import b64encode
+
+            pair = settings.auth if ":" in settings.auth else settings.auth + ":"
+            lines.append(f"Authorization: Basic {b64encode(pair.encode()).decode('ascii')}")
+        if body is not None or method in ("PUT", "POST"):
+            lines.append(f"Content-Length: {len(body or b'')}")
+        head = "\r\n".join(lines)
+        if head.count("\n") != len(lines) - 1:
+            # A token or an address with a line break in it would add headers of somebody else's choice.
+            raise Failure("net/http: invalid header field value")
+        return head.encode("utf-8", "surrogateescape") + b"\r\n\r\n"
+
+
+def _target(path: str, query: Query) -> str:
+    escaped = escape_path(path)
+    return f"{escaped}?{encode_query(query)}" if query else escaped
