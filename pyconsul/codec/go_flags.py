@@ -9,16 +9,10 @@ Cheap to import on purpose (no ``re``, ``typing``, ``dataclasses``): every comma
 
 from __future__ import annotations
 
-from pyconsul.codec.go_numbers import (
-    RangeError,
-    parse_bool,
-    parse_duration,
-    parse_int,
-    parse_int_literal,
-    parse_uint,
-    quote,
-)
-from pyconsul.errors import ConfigError
+from pyconsul.codec.duration import format_duration, parse_duration
+from pyconsul.codec.go_numbers import RangeError, parse_int, parse_int_literal
+from pyconsul.codec.numbers import parse_bool, parse_uint, quote
+from pyconsul.errors import ConfigError, DecodeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -196,21 +190,10 @@ class FlagSet:
         return ParsedFlags(values, given, list(words[at:]))
 
 
-def format_duration(ns: int) -> str:
-    """Go's text of whole seconds and milliseconds as help texts show them: ``2m0s``, ``200ms``."""
-    if ns % 1_000_000_000:
-        return f"{ns / 1_000_000:g}ms"
-    seconds = ns // 1_000_000_000
-    hours, minutes = seconds // 3600, seconds // 60 % 60
-    if hours:
-        return f"{hours}h{minutes}m{seconds % 60}s"
-    return f"{minutes}m{seconds % 60}s" if minutes else f"{seconds}s"
-
-
 def _boolean(flag: Flag, text: str) -> bool:
     try:
         return parse_bool(text)
-    except ValueError as error:
+    except DecodeError as error:
         reason = str(error) if flag.optional else "parse error"
         raise FlagError(f"invalid boolean value {quote(text)} for -{flag.name}: {reason}") from None
 
@@ -229,7 +212,7 @@ def _value(flag: Flag, text: str, earlier: FlagValue) -> FlagValue:
         return {**earlier, key: value} if isinstance(earlier, dict) else {key: value}
     try:
         return _number(flag, text)
-    except ValueError as error:
+    except DecodeError as error:
         if flag.optional:
             reason = str(error)
         elif isinstance(error, RangeError) and flag.type != DURATION:

@@ -19,7 +19,6 @@ from pyconsul.codec.go_flags import (
     FlagError,
     FlagSet,
     HelpRequested,
-    format_duration,
 )
 
 FLAGS = FlagSet(
@@ -176,13 +175,6 @@ def test_declarations_tell_what_help_needs() -> None:
     assert Flag("a", STRING, "", "dc1").default_text() == "dc1"
     assert Flag("a", INT, "").default_text() == ""
     assert FlagSet(Flag("a", INT, "one"), Flag("a", INT, "two")).get("a").help == "two"  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize(
-    ("ns", "text"), [(120_000_000_000, "2m0s"), (200_000_000, "200ms"), (3_600_000_000_000, "1h0m0s"), (0, "0s")]
-)
-def test_durations_in_help(ns: int, text: str) -> None:
-    assert format_duration(ns) == text
 
 
 def test_the_import_is_cheap() -> None:
