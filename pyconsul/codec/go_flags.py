@@ -9,10 +9,17 @@ Cheap to import on purpose (no ``re``, ``typing``, ``dataclasses``): every comma
 
 from __future__ import annotations
 
-from pyconsul.codec.duration import format_duration, parse_duration
-from pyconsul.codec.go_numbers import RangeError, parse_int, parse_int_literal
-from pyconsul.codec.numbers import parse_bool, parse_uint, quote
-from pyconsul.errors import ConfigError, DecodeError
+from pyconsul.codec.duration import format_duration
+from pyconsul.codec.go_numbers import (
+    RangeError,
+    parse_bool,
+    parse_duration,
+    parse_int,
+    parse_int_literal,
+    parse_uint,
+    quote,
+)
+from pyconsul.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -193,7 +200,7 @@ class FlagSet:
 def _boolean(flag: Flag, text: str) -> bool:
     try:
         return parse_bool(text)
-    except DecodeError as error:
+    except ValueError as error:
         reason = str(error) if flag.optional else "parse error"
         raise FlagError(f"invalid boolean value {quote(text)} for -{flag.name}: {reason}") from None
 
@@ -212,7 +219,7 @@ def _value(flag: Flag, text: str, earlier: FlagValue) -> FlagValue:
         return {**earlier, key: value} if isinstance(earlier, dict) else {key: value}
     try:
         return _number(flag, text)
-    except DecodeError as error:
+    except ValueError as error:
         if flag.optional:
             reason = str(error)
         elif isinstance(error, RangeError) and flag.type != DURATION:

@@ -1,28 +1,68 @@
-"""Go's texts for integers beyond ``pyconsul.codec.numbers``: with signs, and in the spelling of Go's source text.
+"""Go's texts for numbers, truth values and durations, with Go's words for what is wrong.
 
-Scripts see the words for what is wrong (``strconv.Atoi: parsing "two": invalid syntax``), so they are kept to the
-letter. Cheap to import: every command starts through here.
+Clients and scripts see these words (``strconv.Atoi: parsing "two": invalid syntax``), so they are kept to the letter.
+Every function raises ValueError; its text is what Go's converter says. Imports nothing: every command starts here.
 """
 
 from __future__ import annotations
 
-from pyconsul.codec.numbers import UINT64_MAX, quote
-from pyconsul.errors import DecodeError
-
 INT64_MAX = (1 << 63) - 1
+UINT64_MAX = (1 << 64) - 1
+
+TRUE_WORDS = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+FALSE_WORDS = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 
 _BASES = {"x": 16, "X": 16, "o": 8, "O": 8, "b": 2, "B": 2}
 
+_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\a": "\\a", "\b": "\\b", "\f": "\\f", "\v": "\\v"}
 
-class RangeError(DecodeError):
+UNITS_NS = {
+    "ns": 1,
+    "us": 1_000,
+    "\u00b5s": 1_000,  # micro sign
+    "\u03bcs": 1_000,  # Greek letter mu
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+"""Nanoseconds per unit of a duration."""
+
+
+class RangeError(ValueError):
     """The text is a number, but one that does not fit."""
 
 
+def quote(text: str) -> str:
+    """The text in double quotes with Go's escapes, as ``%q`` prints it."""
+    shown = ['"']
+    for char in text:
+        if char in '"\\':
+            shown.append("\\" + char)
+        elif char in _ESCAPES:
+            shown.append(_ESCAPES[char])
+        elif ord(char) < 0x20 or ord(char) == 0x7F:
+            shown.append(f"\\x{ord(char):02x}")
+        else:
+            shown.append(char)
+    shown.append('"')
+    return "".join(shown)
+
+
+def parse_bool(text: str) -> bool:
+    """``strconv.ParseBool``."""
+    if text in TRUE_WORDS:
+        return True
+    if text in FALSE_WORDS:
+        return False
+    raise ValueError(f"strconv.ParseBool: parsing {quote(text)}: invalid syntax")
+
+
 def parse_int(text: str, function: str = "Atoi") -> int:
-    """``strconv.Atoi``: decimal digits with an optional sign, 64 bits. Raises DecodeError or RangeError."""
+    """``strconv.Atoi``: decimal digits with an optional sign, 64 bits."""
     digits = text[1:] if text[:1] in ("+", "-") else text
     if not digits or not _all_in(digits, "0123456789"):
-        raise DecodeError(f"strconv.{function}: parsing {quote(text)}: invalid syntax")
+        raise ValueError(f"strconv.{function}: parsing {quote(text)}: invalid syntax")
     value = _bounded(digits, 10)
     limit = INT64_MAX + 1 if text[0] == "-" else INT64_MAX
     if value > limit:
@@ -30,11 +70,18 @@ def parse_int(text: str, function: str = "Atoi") -> int:
     return -value if text[0] == "-" else value
 
 
-def parse_int_literal(text: str, *, signed: bool) -> int:
-    """``strconv.ParseInt``/``ParseUint`` with base 0: ``0x``, ``0o``, ``0b``, a leading ``0`` for octal, ``_``.
+def parse_uint(text: str) -> int:
+    """``strconv.ParseUint`` with base 10 and 64 bits."""
+    if not text or not _all_in(text, "0123456789"):
+        raise ValueError(f"strconv.ParseUint: parsing {quote(text)}: invalid syntax")
+    value = _bounded(text, 10)
+    if value > UINT64_MAX:
+        raise RangeError(f"strconv.ParseUint: parsing {quote(text)}: value out of range")
+    return value
 
-    Raises DecodeError or RangeError.
-    """
+
+def parse_int_literal(text: str, *, signed: bool) -> int:
+    """``strconv.ParseInt``/``ParseUint`` with base 0: ``0x``, ``0o``, ``0b``, a leading ``0`` for octal, and ``_``."""
     function = "ParseInt" if signed else "ParseUint"
     sign = text[:1] if signed and text[:1] in ("+", "-") else ""
     digits = text[len(sign) :]
@@ -50,12 +97,53 @@ def parse_int_literal(text: str, *, signed: bool) -> int:
         parts = parts[1:]
     alphabet = "0123456789abcdef"[:base]
     if not all(parts) or not _all_in("".join(parts).lower(), alphabet):
-        raise DecodeError(f"strconv.{function}: parsing {quote(text)}: invalid syntax")
+        raise ValueError(f"strconv.{function}: parsing {quote(text)}: invalid syntax")
     value = _bounded("".join(parts), base)
     limit = UINT64_MAX if not signed else INT64_MAX + 1 if sign == "-" else INT64_MAX
     if value > limit:
         raise RangeError(f"strconv.{function}: parsing {quote(text)}: value out of range")
     return -value if sign == "-" else value
+
+
+def parse_duration(text: str) -> int:
+    """``time.ParseDuration``: ``1h5m``, ``300ms``, ``-1.5h``; nanoseconds."""
+    wrong = f"time: invalid duration {quote(text)}"
+    rest = text[1:] if text[:1] in ("+", "-") else text
+    if rest == "0":
+        return 0
+    if not rest:
+        raise ValueError(wrong)
+    total = 0
+    while rest:
+        whole, rest = _digits(rest)
+        fraction = ""
+        if rest[:1] == ".":
+            fraction, rest = _digits(rest[1:])
+        if not whole and not fraction:
+            raise ValueError(wrong)
+        end = 0
+        while end < len(rest) and rest[end] not in ".0123456789":
+            end += 1
+        unit, rest = rest[:end], rest[end:]
+        if not unit:
+            raise ValueError(f"time: missing unit in duration {quote(text)}")
+        if unit not in UNITS_NS:
+            raise ValueError(f"time: unknown unit {quote(unit)} in duration {quote(text)}")
+        total += _bounded(whole, 10) * UNITS_NS[unit]
+        # Go drops digits of a fraction that no longer matter; 18 are more than a nanosecond needs.
+        fraction = fraction[:18]
+        if fraction:
+            total += int(fraction) * UNITS_NS[unit] // 10 ** len(fraction)
+        if total > INT64_MAX:
+            raise RangeError(wrong)
+    return -total if text[0] == "-" else total
+
+
+def _digits(text: str) -> tuple[str, str]:
+    end = 0
+    while end < len(text) and text[end] in "0123456789":
+        end += 1
+    return text[:end], text[end:]
 
 
 def _all_in(text: str, alphabet: str) -> bool:
