@@ -1,1 +1,1 @@
-"""One file per command."""
+"""One module per command, or per few that belong together; each has ``COMMANDS`` by name."""
