@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyconsul.client.errors import StatusError
+from pyconsul.client.errors import AnswerError, StatusError
 from pyconsul.client.http1 import Connection, Failure, request_error
 from pyconsul.client.urls import encode_query, escape_host, escape_path
 
@@ -33,10 +33,38 @@ class Answer:
         return int(text) if text.isascii() and text.isdigit() else 0
 
     def json(self) -> Any:
-        """Raises ValueError for a body that is not JSON."""
+        """Raises AnswerError for a body that is not JSON."""
         import json
 
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body)
+        except ValueError as error:
+            raise AnswerError(f"the answer is not JSON ({error}): is this an agent's HTTP address?") from error
+
+    def json_object(self) -> dict[str, Any]:
+        """Raises AnswerError unless the body is an object."""
+        value = self.json()
+        if not isinstance(value, dict):
+            raise AnswerError("the answer is not a JSON object: is this an agent's HTTP address?")
+        return value
+
+    def json_objects(self) -> list[dict[str, Any]]:
+        """``null`` counts as an empty list. Raises AnswerError unless the body is a list of objects."""
+        value = self.json()
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise AnswerError("the answer is not a list of JSON objects: is this an agent's HTTP address?")
+        return value
+
+    def json_strings(self) -> list[str]:
+        """``null`` counts as an empty list. Raises AnswerError unless the body is a list of texts."""
+        value = self.json()
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise AnswerError("the answer is not a list of texts: is this an agent's HTTP address?")
+        return value
 
     def expect_ok(self) -> Answer:
         """Raises StatusError unless the status is 200."""

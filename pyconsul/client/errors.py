@@ -33,3 +33,7 @@ class StatusError(ClientError):
         super().__init__(f"Unexpected response code: {code} ({text})")
         self.code = code
         self.body = body
+
+
+class AnswerError(ClientError):
+    """The answer has a good status and is not what an agent would say."""

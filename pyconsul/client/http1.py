@@ -194,7 +194,9 @@ def connect_tcp(host: str, port: int) -> socket.socket:
     try:
         if "/" in host:
             raise socket.gaierror(socket.EAI_NONAME, "")
-        found = socket.getaddrinfo(host or "localhost", port, type=socket.SOCK_STREAM)
+        # As bytes a plain name is not run through the idna codec, which takes long to import.
+        name: str | bytes = host.encode("ascii") if host.isascii() else host
+        found = socket.getaddrinfo(name or b"localhost", port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError):
         raise Failure(f"dial tcp: lookup {host}: no such host") from None
     except OverflowError:
