@@ -13,13 +13,18 @@ import msgspec
 from pyconsul.errors import DecodeError
 from pyconsul.records.catalog import Check, Node, Service
 from pyconsul.records.session import Session
+from pyconsul.records.txn import CheckOp as CheckOp
+from pyconsul.records.txn import KVOp as KVOp
+from pyconsul.records.txn import NodeOp as NodeOp
+from pyconsul.records.txn import ServiceOp as ServiceOp
+from pyconsul.records.txn import TxnOp as TxnOp
 
 
 class Command(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=False):
     """Base of all commands."""
 
 
-class KVSet(Command, tag=1):
+class KVSet(Command, frozen=True, tag=1):
     """PUT of a key. Result: True."""
 
     key: bytes
@@ -27,7 +32,7 @@ class KVSet(Command, tag=1):
     flags: int = 0
 
 
-class KVCas(Command, tag=2):
+class KVCas(Command, frozen=True, tag=2):
     """PUT with check-and-set; ``index`` 0: only if the key does not exist. Result: bool."""
 
     key: bytes
@@ -36,7 +41,7 @@ class KVCas(Command, tag=2):
     index: int
 
 
-class KVLock(Command, tag=3):
+class KVLock(Command, frozen=True, tag=3):
     """Acquire. Result: bool. Refusals: missing session, invalid session, failed session lookup."""
 
     key: bytes
@@ -45,7 +50,7 @@ class KVLock(Command, tag=3):
     session: str
 
 
-class KVUnlock(Command, tag=4):
+class KVUnlock(Command, frozen=True, tag=4):
     """Release. Result: bool. Refusal: missing session."""
 
     key: bytes
@@ -54,38 +59,38 @@ class KVUnlock(Command, tag=4):
     session: str
 
 
-class KVDelete(Command, tag=5):
+class KVDelete(Command, frozen=True, tag=5):
     """Result: True."""
 
     key: bytes
 
 
-class KVDeleteCas(Command, tag=6):
+class KVDeleteCas(Command, frozen=True, tag=6):
     """Result: bool."""
 
     key: bytes
     index: int
 
 
-class KVDeleteTree(Command, tag=7):
+class KVDeleteTree(Command, frozen=True, tag=7):
     """All keys that start with ``prefix``. Result: True."""
 
     prefix: bytes
 
 
-class SessionCreate(Command, tag=16):
+class SessionCreate(Command, frozen=True, tag=16):
     """Result: the session's id. Refusals: Missing node registration, Missing check …, Check … critical."""
 
     session: Session
 
 
-class SessionDestroy(Command, tag=17):
+class SessionDestroy(Command, frozen=True, tag=17):
     """Destroyed by a client or by the end of its TTL. Result: True (also when there is none)."""
 
     id: str
 
 
-class Register(Command, tag=32):
+class Register(Command, frozen=True, tag=32):
     """catalog/register after defaults and validation. Result: True.
 
     ``skip_node_update``: the node record is only written when it does not exist.
@@ -97,7 +102,7 @@ class Register(Command, tag=32):
     skip_node_update: bool = False
 
 
-class Deregister(Command, tag=33):
+class Deregister(Command, frozen=True, tag=33):
     """Removes a service (``service_id``), a check (``check_id``), or the node with all it has. Result: True."""
 
     node: str
@@ -105,54 +110,19 @@ class Deregister(Command, tag=33):
     check_id: str = ""
 
 
-class KVOp(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=1):
-    """A KV operation of a transaction; ``verb`` as in the HTTP reference (set, cas, lock, …, or an unknown one)."""
-
-    verb: str
-    key: bytes
-    value: bytes = b""
-    flags: int = 0
-    index: int = 0
-    session: str = ""
-
-
-class NodeOp(msgspec.Struct, array_like=True, frozen=True, tag=2):
-    """A node operation of a transaction; ``node.modify_index`` is the index to compare with."""
-
-    verb: str
-    node: Node
-
-
-class ServiceOp(msgspec.Struct, array_like=True, frozen=True, tag=3):
-    """A service operation of a transaction; ``service.modify_index`` is the index to compare with."""
-
-    verb: str
-    service: Service
-
-
-class CheckOp(msgspec.Struct, array_like=True, frozen=True, tag=4):
-    """A check operation of a transaction; ``check.modify_index`` is the index to compare with."""
-
-    verb: str
-    check: Check
-
-
-TxnOp = Union[KVOp, NodeOp, ServiceOp, CheckOp]  # noqa: UP007
-
-
-class Txn(Command, tag=48):
+class Txn(Command, frozen=True, tag=48):
     """All or nothing. Result: a TxnResult (records.txn)."""
 
     ops: list[TxnOp]
 
 
-class TombstoneReap(Command, tag=64):
+class TombstoneReap(Command, frozen=True, tag=64):
     """Drops the traces of deletes up to and including ``index``. Result: True. Moves no index."""
 
     index: int
 
 
-class AutopilotConfigSet(Command, tag=65):
+class AutopilotConfigSet(Command, frozen=True, tag=65):
     """Replaces the autopilot configuration (``config``: its JSON fields). Result: bool (False: ``cas_index`` stale).
 
     ``cas_index`` -1: unconditional; 0: only if there is none yet.
@@ -162,16 +132,18 @@ class AutopilotConfigSet(Command, tag=65):
     cas_index: int = -1
 
 
-class CoordinateBatch(Command, tag=66):
+class CoordinateBatch(Command, frozen=True, tag=66):
     """Network coordinates by node: (node, vec, error, adjustment, height). Result: True. Moves no KV index."""
 
     updates: list[tuple[str, list[float], float, float, float]]
 
 
+# fmt: off
 AnyCommand = Union[  # noqa: UP007
     KVSet, KVCas, KVLock, KVUnlock, KVDelete, KVDeleteCas, KVDeleteTree, SessionCreate, SessionDestroy, Register,
     Deregister, Txn, TombstoneReap, AutopilotConfigSet, CoordinateBatch,
 ]
+# fmt: on
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyCommand] = msgspec.msgpack.Decoder(AnyCommand)

@@ -1,4 +1,4 @@
-"""Nodes, services and checks of the catalog."""
+"""Nodes, services, checks and network coordinates of the catalog."""
 
 from __future__ import annotations
 
@@ -68,3 +68,13 @@ class Check(msgspec.Struct, array_like=True, frozen=True):
     definition: dict[str, Any] = {}
     create_index: int = 0
     modify_index: int = 0
+
+
+class Coordinate(msgspec.Struct, array_like=True, frozen=True):
+    """Where a node is in the round-trip space; ``vec``, ``error``, ``adjustment`` and ``height`` in seconds."""
+
+    node: str
+    vec: list[float]
+    error: float
+    adjustment: float
+    height: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class KVEntry(msgspec.Struct, gc=False, array_like=True):
+class KVEntry(msgspec.Struct, gc=False, array_like=True, frozen=True):
     """A stored key. Replaced as a whole, never changed in place (readers may hold it).
 
     ``key`` and ``value`` are bytes (a key need not be UTF-8); ``session`` is the holder's id as it was given, or "".

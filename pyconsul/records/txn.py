@@ -1,4 +1,4 @@
-"""What a transaction answers."""
+"""The operations of a transaction, and what it answers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,41 @@ import msgspec
 
 from pyconsul.records.catalog import Check, Node, Service
 from pyconsul.records.kv import KVEntry
+
+
+class KVOp(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=1):
+    """A KV operation of a transaction; ``verb`` as in the HTTP reference (set, cas, lock, …, or an unknown one)."""
+
+    verb: str
+    key: bytes
+    value: bytes = b""
+    flags: int = 0
+    index: int = 0
+    session: str = ""
+
+
+class NodeOp(msgspec.Struct, array_like=True, frozen=True, tag=2):
+    """A node operation of a transaction; ``node.modify_index`` is the index to compare with."""
+
+    verb: str
+    node: Node
+
+
+class ServiceOp(msgspec.Struct, array_like=True, frozen=True, tag=3):
+    """A service operation of a transaction; ``service.modify_index`` is the index to compare with."""
+
+    verb: str
+    service: Service
+
+
+class CheckOp(msgspec.Struct, array_like=True, frozen=True, tag=4):
+    """A check operation of a transaction; ``check.modify_index`` is the index to compare with."""
+
+    verb: str
+    check: Check
+
+
+TxnOp = Union[KVOp, NodeOp, ServiceOp, CheckOp]  # noqa: UP007
 
 
 class KVResult(msgspec.Struct, array_like=True, tag=1):
