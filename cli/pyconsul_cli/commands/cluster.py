@@ -17,6 +17,7 @@ from pyconsul_cli.command import Command, CommandError, Context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 SIZE_DEFAULT, SIZE_MAX = 3, 100
@@ -30,6 +31,26 @@ SECOND_NS = 1_000_000_000
 
 class Stopped(Exception):
     """Somebody asked for the end: Ctrl-C or SIGTERM."""
+
+
+class StopSignal:
+    """Turns the two signals into Stopped, but not while ``armed`` is off: a process that is just being made must not be
+    forgotten."""
+
+    def __init__(self) -> None:
+        self.armed = False
+        self.pending = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.pending = True
+        if self.armed:
+            raise Stopped
+
+    def arm(self) -> None:
+        """Raises Stopped when a signal came in the meantime."""
+        self.armed = True
+        if self.pending:
+            raise Stopped
 
 
 class Node:
@@ -87,9 +108,10 @@ def run(context: Context) -> int:
         raise CommandError(f"Error creating {directory}: {errno_text(error)}") from error
     for node in nodes:
         _check_ports(node)
-    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    stop = StopSignal()
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return _run_cluster(context, nodes)
+        return _run_cluster(context, nodes, stop)
     except Stopped:
         return 0
     finally:
@@ -98,10 +120,6 @@ def run(context: Context) -> int:
         _end_all(context, nodes)
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise Stopped
 
 
 def _check_ports(node: Node) -> None:
@@ -113,18 +131,18 @@ def _check_ports(node: Node) -> None:
             try:
                 probe.bind((node.address, port))
             except OSError as error:
-                raise CommandError(
-                    f"Error starting {node.name}: {node.address}:{port} ({purpose}) cannot be used: {errno_text(error)}. "
-                    "Stop what listens there (another agent or cluster?) and try again."
-                ) from error
+                reason = f"{node.address}:{port} ({purpose}) cannot be used: {errno_text(error)}"
+                advice = "Stop what listens there (another agent or cluster?) and try again."
+                raise CommandError(f"Error starting {node.name}: {reason}. {advice}") from error
 
 
-def _run_cluster(context: Context, nodes: list[Node]) -> int:
+def _run_cluster(context: Context, nodes: list[Node], stop: StopSignal) -> int:
     first = nodes[0]
     context.out(f"==> Starting {len(nodes)} {'agent' if len(nodes) == 1 else 'agents'}")
     for node in nodes:
         node.start(len(nodes), first, context.flags.string("datacenter"))
         context.out(f"    {node.name}: {node.address}, data in {node.data_dir}, log in {node.log_path}")
+    stop.arm()
     deadline = time.monotonic() + context.flags.integer("timeout") / SECOND_NS
     _wait(context, nodes, "a leader", deadline, lambda: all(_leader(node) for node in nodes))
     _wait(context, nodes, "all members", deadline, lambda: all(_alive(node) >= len(nodes) for node in nodes))
@@ -160,9 +178,8 @@ def _alive(node: Node) -> int:
         client.close()
 
 
-def _wait(context: Context, nodes: list[Node], what: str, deadline: float, done: object) -> None:
+def _wait(context: Context, nodes: list[Node], what: str, deadline: float, done: Callable[[], bool]) -> None:
     """Raises CommandError when an agent ends or the time is up."""
-    assert callable(done)
     show = sys.stdout.isatty()
     began = time.monotonic()
     if not show:
@@ -226,8 +243,8 @@ COMMANDS = {
             Flag("datacenter", STRING, "Name of the datacenter.", "dc1", value_name="dc"),
             Flag("timeout", DURATION, "How long to wait for a leader.", 60 * SECOND_NS),
         ),
-        about="Starts servers on 127.0.0.1, 127.0.0.2, 127.0.0.3 … with the usual ports, makes them one cluster and keeps "
-        "them running until Ctrl-C. Data stays in the directory; started again, the cluster goes on with it.",
+        about="Starts servers on 127.0.0.1, 127.0.0.2, 127.0.0.3 … with the usual ports, makes them one cluster and "
+        "keeps them running until Ctrl-C. Data stays in the directory; started again, the cluster goes on with it.",
         examples=("cluster up", "cluster up -n 5 -dir /tmp/five"),
     )
 }
