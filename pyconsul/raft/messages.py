@@ -62,26 +62,26 @@ class Message(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=Fa
     term: int
 
 
-class PreVoteRequest(Message, tag=1):
+class PreVoteRequest(Message, frozen=True, gc=False, tag=1):
     last_index: int
     last_term: int
 
 
-class PreVoteReply(Message, tag=2):
+class PreVoteReply(Message, frozen=True, gc=False, tag=2):
     granted: bool
 
 
-class VoteRequest(Message, tag=3):
+class VoteRequest(Message, frozen=True, gc=False, tag=3):
     last_index: int
     last_term: int
     transfer: bool = False  # leadership transfer: the lease of the present leader does not protect it
 
 
-class VoteReply(Message, tag=4):
+class VoteReply(Message, frozen=True, gc=False, tag=4):
     granted: bool
 
 
-class AppendRequest(Message, tag=5):
+class AppendRequest(Message, frozen=True, gc=False, tag=5):
     """AppendEntries; a heartbeat is one without entries. ``read_round`` is echoed (read index, lease)."""
 
     prev_index: int
@@ -91,7 +91,7 @@ class AppendRequest(Message, tag=5):
     read_round: int = 0
 
 
-class AppendReply(Message, tag=6):
+class AppendReply(Message, frozen=True, gc=False, tag=6):
     """``match``: on success the last index known to be stored; on failure unused.
 
     ``conflict_index``/``conflict_term``: on failure where the leader should look next (Raft dissertation, section 3.5, end).
@@ -104,7 +104,7 @@ class AppendReply(Message, tag=6):
     read_round: int = 0
 
 
-class SnapshotChunk(Message, tag=7):
+class SnapshotChunk(Message, frozen=True, gc=False, tag=7):
     """Part of a snapshot. ``data`` is filled in by the driver from disk; ``total`` is the snapshot's size in bytes."""
 
     meta: SnapshotMeta
@@ -114,7 +114,7 @@ class SnapshotChunk(Message, tag=7):
     done: bool
 
 
-class SnapshotReply(Message, tag=8):
+class SnapshotReply(Message, frozen=True, gc=False, tag=8):
     """``next_offset``: where to go on (0 starts again); ``installed``: the whole is stored and restored."""
 
     index: int
@@ -122,20 +122,20 @@ class SnapshotReply(Message, tag=8):
     installed: bool
 
 
-class ReadIndexRequest(Message, tag=9):
+class ReadIndexRequest(Message, frozen=True, gc=False, tag=9):
     """A follower asks for a read index; ``context`` is echoed."""
 
     context: int
 
 
-class ReadIndexReply(Message, tag=10):
+class ReadIndexReply(Message, frozen=True, gc=False, tag=10):
     """``index`` 0: refused (no longer leader or not yet able)."""
 
     context: int
     index: int
 
 
-class TimeoutNow(Message, tag=11):
+class TimeoutNow(Message, frozen=True, gc=False, tag=11):
     """Leadership transfer: start an election at once."""
 
 

@@ -1,0 +1,19 @@
+# The same commands that CI runs; each works from a fresh checkout.
+.PHONY: test check slow sim types lint clean
+
+test:
+	python3 dev.py test
+
+check:
+	python3 dev.py check
+
+slow:
+	python3 dev.py test -m slow
+
+# make sim SEEDS=1000
+SEEDS ?= 500
+sim:
+	SEEDS=$(SEEDS) python3 dev.py test tests/sim
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,66 @@
+"""The LAN members as a server needs them: who is a server, and what the catalog should say of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Protocol
+
+from pyconsul.gossip.member import SerfMember
+from pyconsul.server.reconcile import MemberView
+from pyconsul.server.server_tags import ServerInfo, parse_server
+
+
+class Pool(Protocol):
+    """What is needed of a gossip pool."""
+
+    def members(self) -> list[SerfMember]: ...
+
+    def fire_event(self, name: str, payload: bytes, coalesce: bool) -> None: ...
+
+
+def host_of(address: bytes) -> str:
+    """The text of 4 or 16 address bytes; IPv4-mapped ones as IPv4."""
+    parsed = ip_address(address)
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return str(mapped or parsed)
+
+
+class Membership:
+    """A view of one pool; nothing is kept."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def servers(self) -> list[ServerInfo]:
+        """All members that are servers, of any status."""
+        found = (server_of(member) for member in self._pool.members())
+        return [server for server in found if server is not None]
+
+    def views(self) -> list[MemberView]:
+        """All members as reconciliation sees them."""
+        return [view_of(member) for member in self._pool.members()]
+
+    def leader_elected(self, node_name: str) -> None:
+        """Tells everybody who leads."""
+        self._pool.fire_event("consul:new-leader", node_name.encode(), False)
+
+
+def server_of(member: SerfMember) -> ServerInfo | None:
+    return parse_server(member.name, host_of(member.addr), int(member.status), member.tags)
+
+
+def view_of(member: SerfMember) -> MemberView:
+    return MemberView(
+        name=member.name,
+        id=member.tags.get("id", ""),
+        host=host_of(member.addr),
+        role=member.tags.get("role", ""),
+        datacenter=member.tags.get("dc", ""),
+        status=int(member.status),
+        server=server_of(member),
+        serf_versions=(member.protocol_cur, member.protocol_min, member.protocol_max),
+    )
+
+
+__all__ = ["Callable", "Membership", "Pool", "host_of", "server_of", "view_of"]

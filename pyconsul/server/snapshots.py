@@ -1,0 +1,240 @@
+"""Taking, sending and receiving snapshots without holding up the event loop or the log.
+
+A snapshot is taken from immutable records at one index; encoding happens in small pieces between other work, writing in
+a thread of its own. Receiving stores chunk after chunk and restores into a new store, which then replaces the old one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from pyconsul.errors import DecodeError, DiskFullError, PyconsulError, StorageError
+from pyconsul.fsm.apply import StateMachine
+from pyconsul.raft.messages import ChunkRequest, SnapshotChunk, SnapshotMeta, SnapshotReply
+from pyconsul.state.store import Store
+from pyconsul.storage.raft_storage import RaftStorage
+
+if TYPE_CHECKING:
+    from pyconsul.server.raft_loop import RaftLoop
+
+CHUNK_BYTES = 256 * 1024
+"""Size of a chunk on the network: small beside what a heartbeat may wait."""
+
+
+class SnapshotWork:
+    """Bound to one RaftLoop by ``attach``. ``on_failure`` is told when the disk failed for good."""
+
+    def __init__(
+        self,
+        storage: RaftStorage,
+        logger: logging.Logger,
+        on_failure: Callable[[Exception], None],
+        threshold: int,
+        interval_seconds: float,
+    ) -> None:
+        self.installing = False
+        self.threshold = threshold
+        self.interval_seconds = interval_seconds
+        self._storage = storage
+        self._logger = logger
+        self._on_failure = on_failure
+        self._raft: RaftLoop | None = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="snapshots")
+        self._taking: asyncio.Task[None] | None = None
+        self._installing_task: asyncio.Task[None] | None = None
+        self._reading: set[asyncio.Task[None]] = set()
+        self._last_taken = 0.0
+        newest = storage.recovered.snapshot
+        self.last_index = newest.index if newest is not None else 0
+        self.last_term = newest.term if newest is not None else 0
+
+    def attach(self, raft: RaftLoop) -> None:
+        self._raft = raft
+
+    @property
+    def raft(self) -> RaftLoop:
+        if self._raft is None:
+            raise StorageError("snapshots are used before the log is")
+        return self._raft
+
+    # Taking
+
+    def tick(self, now: float) -> None:
+        """Starts a snapshot when enough was applied since the last: the threshold after the interval, or four times the
+        threshold at any time (else a busy log would grow without bound between intervals)."""
+        if self._taking is not None or self.installing:
+            return
+        applied = self.raft.core.applied_index
+        since = applied - self.last_index
+        if since >= self.threshold and (
+            now - self._last_taken >= self.interval_seconds or since >= 4 * self.threshold
+        ):
+            self._last_taken = now
+            self._taking = asyncio.get_running_loop().create_task(self._take())
+
+    async def _take(self) -> None:
+        try:
+            await self._write_snapshot()
+        except DiskFullError as error:
+            self._logger.error("failed to take snapshot, disk is full: error=%r", str(error))
+        except StorageError as error:
+            self._on_failure(error)
+        finally:
+            self._taking = None
+
+    async def _write_snapshot(self) -> None:
+        raft = self.raft
+        meta = raft.core.snapshot_meta(raft.core.applied_index)
+        self._logger.info("starting snapshot up to: index=%d", meta.index)
+        chunks = raft.machine.snapshot()
+        loop = asyncio.get_running_loop()
+        writer = await loop.run_in_executor(self._executor, self._storage.snapshots.create, meta)
+        try:
+            for group in _grouped(chunks, CHUNK_BYTES):
+                await loop.run_in_executor(self._executor, writer.write, group)
+            await loop.run_in_executor(self._executor, writer.commit)
+        except BaseException:
+            await loop.run_in_executor(self._executor, writer.abort)
+            raise
+        self._saved(meta)
+        self._logger.info("snapshot complete up to: index=%d", meta.index)
+
+    def _saved(self, meta: SnapshotMeta) -> None:
+        raft = self.raft
+        self.last_index, self.last_term = meta.index, meta.term
+        up_to = raft.core.snapshot_saved(meta)
+        if up_to >= raft.core.first_index:
+            raft.core.compact(up_to)
+            storage = self._storage
+            raft.run_on_disk(lambda: storage.compact(up_to))
+        raft.wake()
+
+    # Sending
+
+    def send_chunk(self, request: ChunkRequest) -> None:
+        task = asyncio.get_running_loop().create_task(self._send_chunk(request))
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
+
+    async def _send_chunk(self, request: ChunkRequest) -> None:
+        raft = self.raft
+        loop = asyncio.get_running_loop()
+        newest = await loop.run_in_executor(self._executor, self._storage.snapshots.newest)
+        if newest is None:
+            self._logger.error("a follower needs a snapshot and there is none: peer=%s", request.to)
+            return
+        meta, size, _ = newest
+        offset = request.offset if meta.index == request.index else 0
+        try:
+            data = await loop.run_in_executor(
+                self._executor, self._storage.snapshots.read, meta.index, offset, CHUNK_BYTES
+            )
+        except PyconsulError as error:
+            self._logger.error("failed to read snapshot: index=%d error=%r", meta.index, str(error))
+            return
+        if raft.core.role != "leader" or raft.core.term != request.term:
+            return
+        done = offset + len(data) >= size
+        raft.send(SnapshotChunk(raft.core.id, request.to, request.term, meta, offset, data, size, done))
+
+    # Receiving
+
+    def receive(self, chunk: SnapshotChunk) -> None:
+        """Stores a chunk and answers; after the last one restores."""
+        if self.installing:
+            return  # the leader sends again what it gets no answer to
+        raft = self.raft
+        loop = asyncio.get_running_loop()
+        snapshots = self._storage.snapshots
+
+        def store() -> None:
+            try:
+                next_offset = snapshots.receive(chunk.meta, chunk.offset, chunk.data)
+                complete = chunk.done and next_offset == chunk.offset + len(chunk.data)
+            except DiskFullError:
+                loop.call_soon_threadsafe(self._disk_full)
+                return
+            loop.call_soon_threadsafe(self._stored, chunk, next_offset, complete)
+
+        raft.run_on_disk(store)
+
+    def _disk_full(self) -> None:
+        self._logger.error("no space left on device: cannot store the leader's snapshot")
+
+    def _stored(self, chunk: SnapshotChunk, next_offset: int, complete: bool) -> None:
+        raft = self.raft
+        if not complete:
+            raft.send(SnapshotReply(raft.core.id, chunk.sender, raft.core.term, chunk.meta.index, next_offset, False))
+            return
+        self.installing = True
+        self._installing_task = asyncio.get_running_loop().create_task(self._install(chunk))
+
+    async def _install(self, chunk: SnapshotChunk) -> None:
+        raft = self.raft
+        meta = chunk.meta
+        loop = asyncio.get_running_loop()
+        try:
+            self._logger.info("Installing remote snapshot: index=%d", meta.index)
+            await raft.on_disk(lambda: self._storage.snapshots.finish(meta))
+            machine = await loop.run_in_executor(self._executor, restore_newest, self._storage, self._logger)
+        except DiskFullError:
+            self._disk_full()
+            raft.core.snapshot_failed(meta)
+            raft.wake()
+            return
+        except DecodeError as error:
+            self._logger.error("failed to install snapshot: index=%d error=%r", meta.index, str(error))
+            raft.core.snapshot_failed(meta)
+            raft.wake()
+            return
+        except PyconsulError as error:
+            self._on_failure(error)
+            return
+        finally:
+            self.installing = False
+        old = raft.machine
+        self.last_index, self.last_term = meta.index, meta.term
+        raft.core.snapshot_installed(meta)
+        raft.snapshot_restored(machine)
+        old.store.watches.fire_all()
+        self._logger.info("Installed remote snapshot: index=%d", meta.index)
+
+    async def stop(self) -> None:
+        for task in (self._taking, self._installing_task, *self._reading):
+            if task is not None and not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        self._executor.shutdown(wait=False)
+
+
+def restore_newest(storage: RaftStorage, logger: logging.Logger) -> StateMachine:
+    """A state machine with the contents of the newest snapshot on disk (an empty one when there is none).
+
+    Raises CorruptionError. Takes seconds at a million keys: run it in a thread.
+    """
+    machine = StateMachine(Store())
+    newest = storage.snapshots.newest()
+    if newest is not None:
+        meta, size, _ = newest
+        logger.info("restoring snapshot: index=%d bytes=%d", meta.index, size)
+        machine.restore(storage.snapshots.state(meta.index))
+        logger.info("restored snapshot: index=%d", meta.index)
+    return machine
+
+
+def _grouped(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Fewer, larger writes."""
+    group: list[bytes] = []
+    total = 0
+    for chunk in chunks:
+        group.append(chunk)
+        total += len(chunk)
+        if total >= size:
+            yield b"".join(group)
+            group, total = [], 0
+    if group:
+        yield b"".join(group)
