@@ -94,7 +94,7 @@ class AppendRequest(Message, frozen=True, gc=False, tag=5):
 class AppendReply(Message, frozen=True, gc=False, tag=6):
     """``match``: on success the last index known to be stored; on failure unused.
 
-    ``conflict_index``/``conflict_term``: on failure where the leader should look next (Raft dissertation, section 3.5, end).
+    ``conflict_index``/``conflict_term``: on failure where the leader should look next (Raft dissertation, section 3.5).
     """
 
     success: bool
@@ -168,12 +168,16 @@ class Ready(msgspec.Struct):
     """Work for the driver, in this order.
 
     1. ``messages`` may go out at once (the leader's AppendRequests among them: it replicates while it syncs).
-    2. ``hard_state`` (when not None) and ``entries`` are to be made durable, in one sync. Entries may overwrite a suffix
-       of what is stored: the stored log is cut at ``entries[0].index`` first.
-       ``snapshot_chunk`` (a follower's): store the data at its offset; when ``done``: verify, install, restore the state
-       machine, then call ``snapshot_installed``.
-    3. When that is on disk: ``messages_after_sync`` go out, and ``core.persisted(index, term)`` is called with the last
-       of ``entries`` (if any).
+    2. ``hard_state`` (when not None) and ``entries`` are to be made durable, in one sync. Entries may overwrite a
+       suffix of what is stored: the stored log is cut at ``entries[0].index`` first. After a snapshot was installed
+       they may also begin beyond the end of what is stored, at the entry after the snapshot.
+       ``snapshot_chunk`` (a follower's): store the data at its offset, 0 starting anew; when ``done``: verify, install,
+       restore the state machine, then call ``snapshot_installed`` (or ``snapshot_failed``). No entries are handed out
+       for applying in between.
+    3. When that is on disk, and all that earlier Readies wanted on disk: ``messages_after_sync`` go out, and
+       ``core.persisted(index, term)`` is called with the last of ``entries`` (if any). A Ready that has nothing to
+       store sends its ``messages_after_sync`` when the ones before it are done. Several Readies may share one sync:
+       then call ``persisted`` for each, in order.
     4. ``committed`` entries are applied in order, then ``core.applied(index)`` is called. They may be applied before
        step 3 is over: a majority has them.
     5. ``read_states`` answer earlier ``read_index`` calls; ``chunk_requests`` ask for snapshot data to be sent.
