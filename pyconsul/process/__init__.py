@@ -1,0 +1,1 @@
+"""A whole agent as one process: wiring of all layers, signals, exit codes. The only place that imports both API and agent."""
