@@ -94,7 +94,8 @@ class StateMachine:
     def snapshot(self) -> Iterator[bytes]:
         """Chunks of at most 64 KiB with the state as it is now, whatever is applied while they are fetched.
 
-        The copy is taken by this call; the iterator may be used up in another thread.
+        Neither the call nor a step takes more than some milliseconds. The steps are to be made in the thread that
+        applies commands (encoding shares tables with it); the chunks may go anywhere.
         """
         return write_snapshot(self.store.freeze())
 

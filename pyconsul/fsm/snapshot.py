@@ -2,15 +2,15 @@
 
 The stream is the magic, then frames: length of the payload (4 bytes, big-endian), kind (1 byte), payload (msgpack).
 The first frame is the head with the format's version and the number of rows of each kind, the last one the end; rows
-follow each other in the order of their table's keys, as many to a frame as fit in about 48 KiB. Checksums are the
-storage layer's business.
+follow each other in the order of their table's keys (traces of deletes: newest first), as many to a frame as fit in
+about 48 KiB. Checksums are the storage layer's business.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from pyconsul.records.autopilot import AutopilotConfig
 from pyconsul.records.catalog import Check, Coordinate, Node, Service
 from pyconsul.records.kv import KVEntry
 from pyconsul.records.session import Session
+from pyconsul.state.kv import KVData
 from pyconsul.state.store import Contents
 
 MAGIC = b"pyconsul-state\n"
@@ -77,26 +78,27 @@ def write_snapshot(contents: Contents) -> Iterator[bytes]:
         (_CHECK, contents.checks),
         (_COORDINATE, contents.coordinates),
         (_SESSION, contents.sessions),
-        (_TOMBSTONE, contents.tombstones),
     ]
-    rows = {kind: len(table) for kind, table in tables} | {_KV: len(contents.kv_order)}
+    rows = {kind: len(table) for kind, table in tables}
+    rows |= {_TOMBSTONE: len(contents.tombstones), _KV: len(contents.kv)}
     yield MAGIC + _frame(_HEAD, _Head(VERSION, contents.index, contents.kv_index, rows))
     for kind, table in tables:
         for at in range(0, len(table), _ROWS_MAX):
             yield from _cut(_frame(kind, table[at : at + _ROWS_MAX]))
-    for batch in _batches(contents):
+    traces = iter(contents.tombstones)
+    while some := list(islice(traces, _ROWS_MAX)):
+        yield from _cut(_frame(_TOMBSTONE, some))
+    for batch in _batches(contents.kv):
         yield from _cut(_frame(_KV, batch))
     yield _frame(_END, [])
 
 
-def _batches(contents: Contents) -> Iterator[list[KVEntry]]:
-    entries = contents.kv
+def _batches(entries: Iterable[KVEntry]) -> Iterator[list[KVEntry]]:
     batch: list[KVEntry] = []
     size = 0
-    for key in contents.kv_order:
-        entry = entries[key]
+    for entry in entries:
         batch.append(entry)
-        size += len(key) + len(entry.value) + 32
+        size += len(entry.key) + len(entry.value) + 32
         if size >= _FRAME_BYTES_WANTED or len(batch) == _ROWS_MAX:
             yield batch
             batch, size = [], 0
@@ -159,14 +161,11 @@ def read_snapshot(chunks: Iterable[bytes], progress: Callable[[int, int], None] 
 
 def _contents(head: _Head, tables: dict[int, list[Any]]) -> Contents:
     entries: list[KVEntry] = tables[_KV]
-    order = [entry.key for entry in entries]
-    kv = dict(zip(order, entries, strict=True))
-    if len(kv) != len(order) or any(a >= b for a, b in pairwise(order)):
+    if any(a.key >= b.key for a, b in pairwise(entries)):
         raise DecodeError("the keys of the state snapshot are not in order")
     return Contents(
         index=head.index,
-        kv_order=order,
-        kv=kv,
+        kv=KVData(entries),
         kv_index=head.kv_index,
         tombstones=tables[_TOMBSTONE],
         sessions=tables[_SESSION],

@@ -7,11 +7,15 @@ readers got before stay as they were.
 
 from __future__ import annotations
 
+import weakref
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import islice
+from operator import attrgetter
 
 from sortedcontainers import SortedList
 
+from pyconsul.invariant import invariant
 from pyconsul.records.kv import KVEntry
 from pyconsul.state.effects import Effect, TombstonesLeft
 from pyconsul.state.journal import Journal
@@ -20,24 +24,123 @@ from pyconsul.state.watch import Watches
 
 Names = list[bytes]
 Entries = list[KVEntry]
+_modify_index = attrgetter("modify_index")
+_VIEW_STEP = 512
+
+
+class KVData:
+    """All keys, as the table keeps them; made apart from it when a snapshot is read.
+
+    ``order`` holds exactly the keys of ``entries`` (the same bytes objects). ``held`` lists keys by their ``session``
+    in lower case: a session that ends loses what it holds in any spelling of its id.
+    """
+
+    __slots__ = ("entries", "held", "order")
+
+    def __init__(self, entries: Iterable[KVEntry] = ()) -> None:
+        self.entries: dict[bytes, KVEntry] = {entry.key: entry for entry in entries}
+        self.order: SortedList[bytes] = SortedList(self.entries)
+        self.held: dict[str, set[bytes]] = {}
+        for entry in self.entries.values():
+            if entry.session:
+                self.held.setdefault(entry.session.lower(), set()).add(entry.key)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[KVEntry]:
+        return map(self.entries.__getitem__, self.order)
+
+
+class KVView:
+    """All keys as they were at one moment, iterated in byte order while the table goes on changing; made in no time.
+
+    The table hands over every entry just before it changes or removes it (``keep``), as long as the view has not passed
+    that key. What is in the table with a larger CreateIndex than ``index`` and was not kept is newer than the view.
+    To be advanced in the thread that changes the table; each step looks at some 500 keys.
+    """
+
+    __slots__ = ("__weakref__", "_data", "_gone", "_index", "_kept", "_passed", "_size")
+
+    def __init__(self, data: KVData, index: int) -> None:
+        self._data = data
+        self._index = index
+        self._size = len(data)
+        self._kept: dict[bytes, KVEntry] = {}
+        self._gone: SortedList[bytes] = SortedList()
+        self._passed: bytes | None = None
+
+    def __len__(self) -> int:
+        return self._size
+
+    def keep(self, entries: Iterable[KVEntry], removed: bool) -> None:
+        """Called with entries that are about to be changed or removed."""
+        gone = []
+        for entry in entries:
+            key = entry.key
+            if entry.create_index > self._index or (self._passed is not None and key <= self._passed):
+                continue
+            if key not in self._kept:
+                self._kept[key] = entry
+            if removed:
+                gone.append(key)
+        if gone:
+            self._gone.update(gone)
+
+    def __iter__(self) -> Iterator[KVEntry]:
+        while batch := self._next_batch():
+            yield from batch
+
+    def _next_batch(self) -> Entries:
+        """The next entries; [] only at the end."""
+        entries, kept = self._data.entries, self._kept
+        batch: Entries = []
+        while not batch:
+            now = self._names_behind(self._data.order)
+            gone = self._names_behind(self._gone)
+            if not now and not gone:
+                break
+            names = now
+            if gone:
+                # Behind the end of a full list there may be more of its kind: go no further than that.
+                ends = [run[-1] for run in (now, gone) if len(run) == _VIEW_STEP]
+                names = sorted({*now, *gone})
+                if ends:
+                    names = names[: bisect_right(names, min(ends))]
+            for key in names:
+                entry = kept.pop(key, None)
+                if entry is None:
+                    entry = entries[key]
+                    if entry.create_index > self._index:
+                        continue
+                batch.append(entry)
+            self._passed = names[-1]
+        return batch
+
+    def _names_behind(self, order: SortedList[bytes]) -> Names:
+        """The next names of a sorted list behind ``_passed``."""
+        passed = self._passed
+        names = iter(order) if passed is None else order.irange(passed, None, inclusive=(False, True))
+        return list(islice(names, _VIEW_STEP))
 
 
 class KVTable:
-    """Keys, the traces of deleted ones, and which keys a session holds.
-
-    ``_order`` holds exactly the keys of ``_entries`` (the same bytes objects). ``_held`` lists keys by their
-    ``session`` in lower case: a session that ends loses what it holds in any spelling of its id.
-    """
+    """Keys, the traces of deleted ones, and which keys a session holds (the fields of KVData, spread out for speed)."""
 
     def __init__(self, journal: Journal, watches: Watches, effects: list[Effect]) -> None:
         self._journal = journal
         self._watches = watches
         self._effects = effects
-        self._entries: dict[bytes, KVEntry] = {}
-        self._order: SortedList[bytes] = SortedList()
-        self._held: dict[str, set[bytes]] = {}
+        self._take(KVData())
         self._index = 0
+        self._views: list[weakref.ref[KVView]] = []
         self.tombstones = Tombstones(journal)
+
+    def _take(self, data: KVData) -> None:
+        self._data = data
+        self._entries = data.entries
+        self._order = data.order
+        self._held = data.held
 
     # Reads
 
@@ -49,8 +152,7 @@ class KVTable:
 
     def list(self, prefix: bytes) -> Entries:
         """All entries whose key starts with ``prefix``, in byte order."""
-        entries = self._entries
-        return [entries[key] for key in self._names(prefix)]
+        return list(map(self._entries.__getitem__, self._names(prefix)))
 
     def keys(self, prefix: bytes, separator: bytes = b"") -> Names:
         """Their names; each cut behind the first ``separator`` that follows the prefix, and listed once."""
@@ -98,7 +200,7 @@ class KVTable:
     def _list_index(self, prefix: bytes, entries: Entries) -> int:
         if not prefix:
             return self.index
-        largest = max([entry.modify_index for entry in entries], default=0)
+        largest = max(map(_modify_index, entries), default=0)
         return self.tombstones.largest_under(prefix, largest) or self.index
 
     def _names(self, prefix: bytes) -> Iterator[bytes]:
@@ -155,6 +257,8 @@ class KVTable:
         self._touch(index)
         if self._journal.record:
             self._journal.add(self._undo, key, old)
+        if self._views:
+            self._keep((old,), True)
         del self._entries[key]
         self._order.remove(key)
         if old.session:
@@ -181,6 +285,8 @@ class KVTable:
             return 0
         names: Names = list(order.islice(start, stop))
         self._touch(index)
+        if self._views:
+            self._keep(list(map(self._entries.__getitem__, names)), True)
         for key in names:
             old = self._entries.pop(key)
             if old.session:
@@ -222,6 +328,8 @@ class KVTable:
         self._touch(new.modify_index)
         if self._journal.record:
             self._journal.add(self._undo, key, old)
+        if self._views:
+            self._keep((old,), False)
         self._entries[key] = new
         if old.session != new.session:
             if old.session:
@@ -271,27 +379,28 @@ class KVTable:
     def _undo_index(self, _: object, old: int) -> None:
         self._index = old
 
-    def freeze(self) -> tuple[Names, dict[bytes, KVEntry]]:
-        """Shallow copies: the names in byte order, and the entries by name (unordered).
+    def _keep(self, entries: Iterable[KVEntry], removed: bool) -> None:
+        for ref in self._views[:]:
+            view = ref()
+            if view is None:
+                self._views.remove(ref)
+            else:
+                view.keep(entries, removed)
 
-        Some 20 ms for a million keys: a snapshot is written from these while the table goes on changing.
+    def freeze(self, index: int) -> KVView:
+        """All keys as they are now; ``index``: of the last applied entry. Writes pay a little until it is dropped."""
+        invariant(not self._journal.record, "a view inside a transaction")
+        view = KVView(self._data, index)
+        self._views.append(weakref.ref(view))
+        return view
+
+    def load(self, data: KVData, index: int, tombstones: Iterable[tuple[bytes, int]]) -> None:
+        """Replaces everything by ``data``, which belongs to the table then.
+
+        ``index``: ``stored_index`` of the source; ``tombstones`` as TombstoneView gives them.
         """
-        return list(chain.from_iterable(self._order._lists)), self._entries.copy()
-
-    def load(
-        self,
-        order: Names,
-        entries: dict[bytes, KVEntry],
-        index: int,
-        tombstones: Iterable[tuple[bytes, int]],
-    ) -> None:
-        """Replaces everything and keeps ``entries``. ``index`` is the store's (0: nothing was ever written)."""
-        self._entries = entries
-        self._order = SortedList(order)
-        self._held = {}
-        for entry in entries.values():
-            if entry.session:
-                self._hold(entry)
+        self._take(data)
+        self._views = []  # they go on reading the data that was replaced
         self._index = index
         self.tombstones.load(tombstones)
 

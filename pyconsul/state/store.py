@@ -13,34 +13,33 @@ import msgspec
 from pyconsul.errors import ApplyError
 from pyconsul.records.autopilot import AutopilotConfig
 from pyconsul.records.catalog import Check, Coordinate, Node, Service
-from pyconsul.records.kv import KVEntry
 from pyconsul.records.session import Session
 from pyconsul.records.txn import TxnOp, TxnResult
 from pyconsul.state import txn
 from pyconsul.state.catalog import Catalog
 from pyconsul.state.effects import Effect
 from pyconsul.state.journal import Journal
-from pyconsul.state.kv import KVTable
+from pyconsul.state.kv import KVData, KVTable, KVView
 from pyconsul.state.locks import Locks
 from pyconsul.state.registration import Registration
 from pyconsul.state.sessions import SessionTable
 from pyconsul.state.table import Marks
+from pyconsul.state.tombstones import TombstoneView
 from pyconsul.state.watch import Watches
 
 T = TypeVar("T")
 
 
 class Contents(msgspec.Struct):
-    """Everything a snapshot holds, each list in the order of its table's keys.
+    """Everything a snapshot holds. ``kv_index`` is 0 if no key was ever written.
 
-    ``kv`` maps names to entries and ``kv_order`` gives the byte order; ``kv_index`` is 0 if no key was ever written.
+    Each table is in the order of its keys, tombstones newest first.
     """
 
     index: int
-    kv_order: list[bytes]
-    kv: dict[bytes, KVEntry]
+    kv: KVData | KVView
     kv_index: int
-    tombstones: list[tuple[bytes, int]]
+    tombstones: TombstoneView | list[tuple[bytes, int]]
     sessions: list[Session]
     nodes: list[Node]
     services: list[Service]
@@ -122,14 +121,12 @@ class Store:
         return TxnResult([], errors) if errors else TxnResult(results, [])
 
     def freeze(self) -> Contents:
-        """Shallow copies of everything, at ``applied_index``."""
-        order, entries = self.kv.freeze()
+        """Everything as it is at ``applied_index``, whatever is applied afterwards (see KVView)."""
         return Contents(
             index=self.applied_index,
-            kv_order=order,
-            kv=entries,
+            kv=self.kv.freeze(self.applied_index),
             kv_index=self.kv.stored_index,
-            tombstones=self.kv.tombstones.items(),
+            tombstones=self.kv.tombstones.freeze(),
             sessions=self.sessions.list(),
             nodes=self.catalog.nodes(),
             services=self.catalog.services(),
@@ -141,7 +138,8 @@ class Store:
 
     def replace(self, contents: Contents) -> None:
         """Takes over ``contents`` (which must not be used afterwards) and wakes all watches. Effects are dropped."""
-        self.kv.load(contents.kv_order, contents.kv, contents.kv_index, contents.tombstones)
+        kv = contents.kv if isinstance(contents.kv, KVData) else KVData(contents.kv)
+        self.kv.load(kv, contents.kv_index, contents.tombstones)
         self.sessions.load(contents.sessions)
         self.catalog.node_table.load(contents.nodes)
         self.catalog.service_table.load(contents.services)

@@ -7,7 +7,7 @@ dropped by a command in the log some time later. Rules: docs/reference/http-api.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from sortedcontainers import SortedDict
 
@@ -18,6 +18,26 @@ def prefix_end(prefix: bytes) -> bytes | None:
     """The smallest bytes behind all that start with ``prefix``; None: there is no such bound."""
     stripped = prefix.rstrip(b"\xff")
     return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else None
+
+
+class TombstoneView:
+    """All traces as they were at one moment: (name, index), newest first."""
+
+    __slots__ = ("_by_age", "_size")
+
+    def __init__(self, by_age: list[tuple[int, bytes]], size: int) -> None:
+        self._by_age = by_age
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[tuple[bytes, int]]:
+        seen: set[bytes] = set()
+        for index, name in reversed(self._by_age):
+            if name not in seen:
+                seen.add(name)
+                yield name, index
 
 
 class Tombstones:
@@ -69,13 +89,14 @@ class Tombstones:
                 dropped += 1
         return dropped
 
-    def items(self) -> list[tuple[bytes, int]]:
-        """(name, index) in byte order."""
-        return list(self._index_of.items())
+    def freeze(self) -> TombstoneView:
+        return TombstoneView(list(self._by_age), len(self._index_of))
 
     def load(self, items: Iterable[tuple[bytes, int]]) -> None:
-        self._index_of = SortedDict(items)
-        self._by_age = deque(sorted((index, name) for name, index in self._index_of.items()))
+        """Replaces everything; ``items`` in the order of TombstoneView."""
+        newest_first = list(items)
+        self._index_of = SortedDict(newest_first)
+        self._by_age = deque((index, name) for name, index in reversed(newest_first))
 
     def _undo(self, name: bytes, old: int | None) -> None:
         self._by_age.pop()
