@@ -20,11 +20,13 @@ DEFAULT_ADDRESS = "127.0.0.1:8500"
 class Settings:
     """One agent's address and the credentials for it.
 
+    ``authority``: what stands between ``//`` and the path in a URL, as it was typed.
     ``warnings``: complaints about variables that were ignored; the caller shows them.
     """
 
     __slots__ = (
         "auth",
+        "authority",
         "ca_file",
         "ca_path",
         "client_cert",
@@ -54,8 +56,6 @@ class Settings:
         self.tls_context: ssl.SSLContext | None = None
         self.scheme = "https" if tls else "http"
         self.socket_path = ""
-        self.host = ""
-        self.port: int | None = None
         self._set_address(address)
 
     def _set_address(self, address: str) -> None:
@@ -68,15 +68,10 @@ class Settings:
             self.socket_path = rest
         elif scheme != "http":
             raise SettingsError(f"Unknown protocol scheme: {scheme}")
+        self.authority = rest
+        self.host: str
+        self.port: int | None
         self.host, self.port = _split_port(rest)
-
-    @property
-    def authority(self) -> str:
-        """What stands between ``//`` and the path in a URL, not escaped."""
-        if self.socket_path:
-            return self.socket_path
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port is None else f"{host}:{self.port}"
 
     @property
     def connect_port(self) -> int:
