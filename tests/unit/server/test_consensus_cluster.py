@@ -1,0 +1,190 @@
+"""Three servers in one process, with real sockets and disks and a stand-in for gossip."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from pyconsul.clock import SystemClock, random_uuid, system_random
+from pyconsul.errors import NoLeaderError, PyconsulError
+from pyconsul.fsm.commands import KVCas, KVSet
+from pyconsul.server.backend import ReadMode
+from pyconsul.server.config import ServerConfig
+from pyconsul.server.node import ConsensusServer
+from pyconsul.server.reconcile import MemberView
+from pyconsul.server.server_tags import ServerInfo, parse_server, server_tags
+
+LOGGER = logging.getLogger("test")
+
+
+class Gossip:
+    """What all servers are told of each other: everybody who was announced, with a status."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, ServerInfo] = {}
+
+    def servers(self) -> list[ServerInfo]:
+        return list(self.known.values())
+
+    def views(self) -> list[MemberView]:
+        return [
+            MemberView(each.name, each.id, each.host, "consul", each.datacenter, each.status, each, (2, 1, 5))
+            for each in self.known.values()
+        ]
+
+    def leader_elected(self, node_name: str) -> None:
+        """Nobody listens to events here."""
+
+
+class Cluster:
+    def __init__(self, root: Path, count: int, expect: int, **settings: object) -> None:
+        self.gossip = Gossip()
+        self.servers: list[ConsensusServer | None] = [None] * count
+        self.fatal: list[Exception] = []
+        self._configs = [
+            ServerConfig(
+                node_name=f"n{number}", node_id=random_uuid(), datacenter="dc1", data_dir=root / f"n{number}",
+                bind_address="127.0.0.1", advertise_address="127.0.0.1", rpc_port=0, bootstrap_expect=expect,
+                hold_seconds=3.0, **settings,  # type: ignore[arg-type]
+            )
+            for number in range(count)
+        ]  # fmt: skip
+
+    async def start(self, number: int) -> ConsensusServer:
+        config = self._configs[number]
+        server = ConsensusServer(config, SystemClock(), system_random(), LOGGER, self.fatal.append)
+        server.membership = self.gossip  # type: ignore[assignment]
+        await server.open()
+        await server.start()
+        self.servers[number] = server
+        tags = server_tags(config.node_id, "dc1", server.rpc_port, False, config.bootstrap_expect, None)
+        info = parse_server(config.node_name, "127.0.0.1", 1, tags)
+        assert info is not None
+        self.gossip.known[config.node_name] = info
+        for each in self.running:
+            each.members_changed(joined_server=True)
+        return server
+
+    async def stop(self, number: int) -> None:
+        server = self.servers[number]
+        assert server is not None
+        self.servers[number] = None
+        await server.stop()
+
+    @property
+    def running(self) -> list[ConsensusServer]:
+        return [server for server in self.servers if server is not None]
+
+    async def leader(self) -> ConsensusServer:
+        found: list[ConsensusServer] = []
+
+        def look() -> bool:
+            found[:] = [server for server in self.running if server.raft.leads_and_caught_up]
+            return len(found) == 1
+
+        await until(look, "one leader")
+        return found[0]
+
+    async def voters(self, count: int) -> None:
+        leader = await self.leader()
+        await until(lambda: len(leader.raft.core.voters) == count, f"{count} voters")
+
+
+async def until(condition: Callable[[], bool], what: str, seconds: float = 15.0) -> None:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, f"waited {seconds} s for {what}"
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    cluster = Cluster(tmp_path, 3, 2, snapshot_threshold=200, snapshot_interval_seconds=0.0, trailing_logs=10)
+    yield cluster
+    for server in cluster.running:
+        await server.stop()
+    assert cluster.fatal == []
+
+
+async def value(server: ConsensusServer, key: bytes, mode: ReadMode = ReadMode.DEFAULT) -> bytes | None:
+    await server.consensus.read(mode)
+    entry = server.consensus.store.kv.get(key)
+    return None if entry is None else entry.value
+
+
+async def test_two_expected_servers_elect_and_the_third_becomes_a_voter(cluster: Cluster) -> None:
+    await cluster.start(0)
+    with pytest.raises(NoLeaderError, match="No cluster leader"):
+        await cluster.servers[0].consensus.read(ReadMode.CONSISTENT)  # type: ignore[union-attr]
+    for number in (1, 2):
+        await cluster.start(number)
+    await cluster.voters(3)
+    for number, server in enumerate(cluster.running):
+        assert await server.consensus.write(KVSet(b"k%d" % number, b"v")) is True
+    for server in cluster.running:
+        for mode in (ReadMode.DEFAULT, ReadMode.CONSISTENT):
+            assert [await value(server, b"k%d" % number, mode) for number in range(3)] == [b"v"] * 3
+    leader = await cluster.leader()
+    await until(lambda: len(leader.consensus.store.catalog.nodes()) == 3, "three nodes in the catalog")
+    peers, _ = await cluster.running[0].consensus.raft_configuration(stale=False)
+    assert sorted(peer.node for peer in peers) == ["n0", "n1", "n2"]
+    assert all(peer.voter for peer in peers)
+    assert sum(peer.leader for peer in peers) == 1
+
+
+async def test_a_lost_leader_is_replaced_and_comes_back_by_a_snapshot(cluster: Cluster) -> None:
+    for number in range(3):
+        await cluster.start(number)
+    await cluster.voters(3)
+    old = await cluster.leader()
+    number = cluster.servers.index(old)
+    await cluster.stop(number)
+    left = cluster.running
+    assert await left[0].consensus.write(KVSet(b"while", b"away")) is True
+    for count in range(500):
+        await left[count % 2].consensus.write(KVSet(b"key%d" % (count % 50), b"%d" % count))
+    leader = await cluster.leader()
+    await until(lambda: leader.raft.core.first_index > 200, "a compacted log")
+    back = await cluster.start(number)
+    assert await value(back, b"while") == b"away"
+    assert await value(back, b"key49") == b"499"
+    await until(lambda: back.snapshots.last_index > 0, "an installed snapshot")
+    assert await back.consensus.write(KVCas(b"while", b"again", 0, 0)) is False
+
+
+async def test_everything_is_there_after_all_stopped(cluster: Cluster) -> None:
+    for number in range(3):
+        await cluster.start(number)
+    await cluster.voters(3)
+    await asyncio.gather(*(cluster.running[n % 3].consensus.write(KVSet(b"%d" % n, b"x" * n)) for n in range(300)))
+    for number in range(3):
+        await cluster.stop(number)
+    for number in range(3):
+        await cluster.start(number)
+    for server in cluster.running:
+        assert [await value(server, b"%d" % n) for n in range(300)] == [b"x" * n for n in range(300)]
+
+
+async def test_without_a_majority_writes_fail_and_stale_reads_go_on(cluster: Cluster) -> None:
+    for number in range(3):
+        await cluster.start(number)
+    await cluster.voters(3)
+    assert await cluster.running[0].consensus.write(KVSet(b"kept", b"v")) is True
+    follower = next(server for server in cluster.running if not server.consensus.is_leader)
+    assert await value(follower, b"kept") == b"v"
+    for number, server in enumerate(list(cluster.servers)):
+        if server is not follower:
+            await cluster.stop(number)
+    with pytest.raises(PyconsulError):
+        await follower.consensus.write(KVSet(b"lost", b"v"))
+    await until(lambda: not follower.raft.core.leader_id, "the loss to be noticed")
+    with pytest.raises(NoLeaderError):
+        await follower.consensus.read(ReadMode.DEFAULT)
+    meta = await follower.consensus.read(ReadMode.STALE)
+    assert not meta.known_leader
+    assert meta.last_contact_ms > 0
+    assert await value(follower, b"kept", ReadMode.STALE) == b"v"
