@@ -88,6 +88,12 @@ class Replay:
             return None
         return self.entries[index - self.base_index - 1].term
 
+    def forget_entries(self) -> None:
+        """Keeps only what is needed to judge the segments that follow."""
+        if self.entries:
+            self.base_index, self.base_term = self.last_index, self.entries[-1].term
+            self.entries.clear()
+
     def read(self, path: Path, data: bytes, is_last: bool, progress: Callable[[int], None]) -> None:
         """Takes in one segment file. Raises CorruptionError."""
         try:

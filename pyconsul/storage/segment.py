@@ -25,6 +25,8 @@ FRAME_BYTES = FRAME.size
 _HEAD = struct.Struct("<IBQQ")  # the frame header without its crc32
 _CRC = struct.Struct("<I")
 _COMMIT = struct.Struct("<16sIB")  # payload of a commit frame: segment id, crc32 of the batch's other frames, flags
+COMMIT_BYTES = _COMMIT.size
+COMMIT_FRAME_BYTES = FRAME_BYTES + COMMIT_BYTES
 
 MAX_PAYLOAD_BYTES = 64 << 20
 MAX_BATCH_BYTES = 256 << 20
