@@ -25,6 +25,8 @@ LISTS = "lists"
 """Lists of texts by text."""
 OBJECT = "object"
 OBJECTS = "objects"
+MAPS = "maps"
+"""A list of free-form objects."""
 ANY = "any"
 """Anything; looked at later, or by somebody else."""
 
@@ -113,7 +115,7 @@ class _Decoder:
         return tree
 
     def decode_value(self, schema: Schema, key: Key, value: object, name: str) -> Value:
-        if key.kind in (STRINGS, OBJECTS):
+        if key.kind in (STRINGS, OBJECTS, MAPS):
             return self.decode_list(schema, key, value, name)
         # A list of one passes for its only element.
         if isinstance(value, list) and len(value) == 1:
@@ -135,6 +137,8 @@ class _Decoder:
             return _strings(value, name)
         if not isinstance(value, list):
             raise _WrongType(f"'{name}': source data must be an array or slice, got {_go_kind(value)}")
+        if key.kind == MAPS:
+            return [plain(_mapping(item, f"{name}[{at}]")) for at, item in enumerate(value)]
         child = schema.child(key.name)
         return [
             self.decode_object(child, _mapping(item, f"{name}[{at}]"), f"{name}[{at}]") for at, item in enumerate(value)

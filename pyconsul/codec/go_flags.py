@@ -57,9 +57,10 @@ class Flag:
     ``default``: None for ``optional`` flags, which tell "not given" from any value and whose errors are those of Go's
     converters rather than ``parse error``. ``separator``: between key and value of a PAIRS flag.
     ``choices``: values for completion only; they are not checked here.
+    ``into``: the flag (of the same type) whose value this one sets, so that two names share one value or list.
     """
 
-    __slots__ = ("choices", "default", "help", "name", "optional", "separator", "type", "value_name")
+    __slots__ = ("choices", "default", "help", "into", "name", "optional", "separator", "type", "value_name")
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class Flag:
         separator: str = "=",
         value_name: str = "",
         choices: tuple[str, ...] = (),
+        into: str = "",
     ) -> None:
         self.name = name
         self.type = type
@@ -80,6 +82,7 @@ class Flag:
         self.separator = separator
         self.value_name = value_name or ("" if type == BOOL else "value" if type in (STRINGS, STRING) else type)
         self.choices = choices
+        self.into = into or name
         self.default = default if default is not None or optional else _ZERO[type]
 
     def __repr__(self) -> str:
@@ -185,15 +188,15 @@ class FlagSet:
                     raise HelpRequested
                 raise FlagError(f"flag provided but not defined: -{name}")
             if flag.type == BOOL:
-                values[name] = _boolean(flag, text if equals else "true")
+                values[flag.into] = _boolean(flag, text if equals else "true")
             else:
                 if not equals:
                     if at == len(words):
                         raise FlagError(f"flag needs an argument: -{name}")
                     text = words[at]
                     at += 1
-                values[name] = _value(flag, text, values[name] if name in given else None)
-            given.add(name)
+                values[flag.into] = _value(flag, text, values[flag.into] if flag.into in given else None)
+            given.add(flag.into)
         return ParsedFlags(values, given, list(words[at:]))
 
 

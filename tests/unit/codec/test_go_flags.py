@@ -167,6 +167,11 @@ def test_a_default_list_is_not_shared() -> None:
     assert flags.parse(["-x=c"]).strings("x") == ["c"], "a default gives way to what is given"
 
 
+def test_two_names_may_share_one_list() -> None:
+    flags = FlagSet(Flag("file", STRINGS, "files"), Flag("dir", STRINGS, "folders", into="file"))
+    assert flags.parse(["-dir=a", "-file=b", "-dir=c"]).strings("file") == ["a", "b", "c"]
+
+
 def test_declarations_tell_what_help_needs() -> None:
     assert [flag.name for flag in FLAGS][:2] == ["name", "cas"]
     wait = FLAGS.get("wait")
