@@ -121,7 +121,8 @@ class AgentApi(Protocol):
         """Reads the configuration again. Raises ConfigError."""
 
     def fire_event(self, name: str, payload: bytes) -> None:
-        """Sends a gossip user event (name without prefix handling). Raises CallerError (500) when too large."""
+        """Sends a gossip user event; name and payload as they are on the wire (codec.user_event). Raises CallerError
+        (500) when too large."""
 
 
 class Backend(Protocol):
@@ -130,7 +131,11 @@ class Backend(Protocol):
     node_name: str
     node_id: str
     datacenter: str
-    consensus: ConsensusApi
-    agent: AgentApi
+
+    @property
+    def consensus(self) -> ConsensusApi: ...
+
+    @property
+    def agent(self) -> AgentApi: ...
 
     def datacenters(self) -> list[str]: ...

@@ -1,0 +1,223 @@
+"""``/v1/kv/``. HTTP reference, "Keys" and "Locks"."""
+
+from __future__ import annotations
+
+from pyconsul.api.blocking import Wake, Watched, read_head, serve_read
+from pyconsul.api.context import Api
+from pyconsul.api.errors import KV_PREFIX, error_response
+from pyconsul.api.params import (
+    DEFAULT_OPTIONS,
+    NO_QUERY,
+    Query,
+    read_options,
+    refuse_namespace,
+)
+from pyconsul.api.request import Request
+from pyconsul.api.response import (
+    JSON_HEAD,
+    RAW_HEAD,
+    Answer,
+    Deferred,
+    Response,
+    json_bytes,
+)
+from pyconsul.codec.json import encode_entry, encode_key
+from pyconsul.codec.numbers import parse_uint
+from pyconsul.errors import CallerError, DecodeError
+from pyconsul.fsm.commands import AnyCommand, KVCas, KVDelete, KVDeleteCas, KVDeleteTree, KVLock, KVSet, KVUnlock
+from pyconsul.server.backend import ReadMeta, ReadMode
+from pyconsul.state.store import Store
+
+MISSING_KEY = "Missing key name"
+TOO_LARGE = (
+    "Request body({} bytes) too large, max size: {} bytes. "
+    "See https://www.consul.io/docs/agent/options.html#kv_max_value_size."
+)
+TOO_LARGE_UNANNOUNCED = (
+    "Request body too large, max size: {} bytes. See https://www.consul.io/docs/agent/options.html#kv_max_value_size."
+)
+
+TRUE = json_bytes(b"true")
+FALSE = json_bytes(b"false")
+
+
+class KeyRead:
+    """One key; ``raw``: its value as the body."""
+
+    __slots__ = ("key", "raw")
+
+    def __init__(self, key: bytes, raw: bool) -> None:
+        self.key = key
+        self.raw = raw
+
+    def index(self, store: Store) -> int:
+        return store.kv.index_of_key(self.key)
+
+    def watch(self, store: Store, wake: Wake) -> Watched:
+        return store.watches.key(self.key, wake)
+
+    def answer(self, store: Store, meta: ReadMeta) -> Response:
+        entry = store.kv.get(self.key)
+        if entry is None:
+            return Response(404, b"", read_head(store.kv.index, meta))
+        head = read_head(entry.modify_index, meta)
+        if self.raw:
+            return Response(200, entry.value, RAW_HEAD + head)
+        return Response(200, b"[%b]" % encode_entry(entry), JSON_HEAD + head, True)
+
+
+class ListRead:
+    """All entries under a prefix."""
+
+    __slots__ = ("prefix",)
+
+    def __init__(self, prefix: bytes) -> None:
+        self.prefix = prefix
+
+    def index(self, store: Store) -> int:
+        return store.kv.index_of_prefix(self.prefix)
+
+    def watch(self, store: Store, wake: Wake) -> Watched:
+        return store.watches.prefix(self.prefix, wake)
+
+    def answer(self, store: Store, meta: ReadMeta) -> Response:
+        entries, index = store.kv.list_with_index(self.prefix)
+        head = read_head(index, meta)
+        if not entries:
+            return Response(404, b"", head)
+        return Response(200, b"[%b]" % b",".join(map(encode_entry, entries)), JSON_HEAD + head, True)
+
+
+class KeysRead(ListRead):
+    """The names of the keys under a prefix, cut behind a separator."""
+
+    __slots__ = ("separator",)
+
+    def __init__(self, prefix: bytes, separator: bytes) -> None:
+        super().__init__(prefix)
+        self.separator = separator
+
+    def answer(self, store: Store, meta: ReadMeta) -> Response:
+        head = read_head(store.kv.index_of_prefix(self.prefix), meta)
+        names = store.kv.keys(self.prefix, self.separator)
+        if not names and self.prefix:
+            return Response(404, b"", head)
+        return Response(200, b"[%b]" % b",".join(map(encode_key, names)), JSON_HEAD + head, True)
+
+
+def get(api: Api, request: Request) -> Answer:
+    """One key, a list of entries or a list of names."""
+    query = request.query
+    key = request.argument
+    if query is NO_QUERY and key:
+        headers = request.headers
+        if b"cache-control" not in headers and b"x-consul-namespace" not in headers:
+            # The hot path: nothing to look at but the key.
+            meta = api.consensus.read_now(ReadMode.DEFAULT)
+            if meta is not None:
+                return KeyRead(key, False).answer(api.consensus.store, meta)
+            return serve_read(api, DEFAULT_OPTIONS, KeyRead(key, False))
+    options = read_options(request, api.settings.use_cache)
+    read: KeyRead | ListRead
+    if "keys" in query:
+        read = KeysRead(key, _separator(query))
+    elif "recurse" in query:
+        read = ListRead(key)
+    elif not key:
+        raise CallerError(MISSING_KEY)
+    else:
+        read = KeyRead(key, "raw" in query)
+    refuse_namespace(request)
+    return serve_read(api, options, read)
+
+
+def put(api: Api, request: Request) -> Answer:
+    """Writes a key: plainly, with check-and-set, acquiring or releasing."""
+    query, key, flags, cas = request.query, request.argument, 0, None
+    if query is not NO_QUERY or b"cache-control" in request.headers or b"x-consul-namespace" in request.headers:
+        read_options(request, api.settings.use_cache)
+        refuse_namespace(request)
+    if not key:
+        raise CallerError(MISSING_KEY)
+    if query is NO_QUERY:
+        return _write(api, KVSet(key, _value(api, request)))
+    if ("cas" in query) + ("acquire" in query) + ("release" in query) > 1:
+        raise CallerError(f"Conflicting flags: {query.encoded()}")
+    if "flags" in query:
+        flags = _number(query.get("flags"))
+    if "cas" in query:
+        cas = _number(query.get("cas"))
+    value = _value(api, request)
+    api.check_datacenter(query.get("dc"))
+    command: AnyCommand
+    if cas is not None:
+        command = KVCas(key, value, flags, cas)
+    elif "acquire" in query:
+        command = KVLock(key, value, flags, query.get("acquire"))
+    elif "release" in query:
+        command = KVUnlock(key, value, flags, query.get("release"))
+    else:
+        command = KVSet(key, value, flags)
+    return _write(api, command)
+
+
+def delete(api: Api, request: Request) -> Answer:
+    """Removes one key, one key with check-and-set, or all keys with a prefix."""
+    query, key = request.query, request.argument
+    read_options(request, api.settings.use_cache)
+    refuse_namespace(request)
+    recurse = "recurse" in query
+    if recurse and "cas" in query:
+        raise CallerError(f"Conflicting flags: {query.encoded()}")
+    if not key and not recurse:
+        raise CallerError(MISSING_KEY)
+    command: AnyCommand
+    if recurse:
+        command = KVDeleteTree(key)
+    elif "cas" in query:
+        command = KVDeleteCas(key, _number(query.get("cas")))
+    else:
+        command = KVDelete(key)
+    api.check_datacenter(query.get("dc"))
+    return _write(api, command)
+
+
+class KVWrite(Deferred):
+    """A write of keys that is under way."""
+
+    __slots__ = ()
+
+    def done(self, result: object) -> None:
+        if result is True:
+            self.resolve(TRUE)
+        elif isinstance(result, BaseException):
+            self.resolve(error_response(result, KV_PREFIX))
+        else:
+            self.resolve(FALSE)
+
+
+def _write(api: Api, command: AnyCommand) -> Deferred:
+    answer = KVWrite()
+    api.consensus.submit(command, answer.done)
+    return answer
+
+
+def _value(api: Api, request: Request) -> bytes:
+    """The body. Raises CallerError (413)."""
+    limit = api.settings.kv_max_value_size
+    if request.announced is not None and request.announced > limit:
+        raise CallerError(TOO_LARGE.format(request.announced, limit), 413)
+    if request.body is None:
+        raise CallerError(TOO_LARGE_UNANNOUNCED.format(api.settings.chunked_body_max), 413)
+    return request.body
+
+
+def _separator(query: Query) -> bytes:
+    return query.raw("separator" if "separator" in query else "seperator")
+
+
+def _number(text: str) -> int:
+    try:
+        return parse_uint(text)
+    except DecodeError as error:
+        raise CallerError(str(error), 500) from error

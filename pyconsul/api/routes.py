@@ -1,0 +1,92 @@
+"""The endpoints: which path and method leads to which handler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from pyconsul.api import agent, catalog, event, health, kv, operator, session, status, txn
+from pyconsul.api.context import Api
+from pyconsul.api.request import Request
+from pyconsul.api.response import Answer
+
+Handler = Callable[[Api, Request], Answer]
+
+PREFIX_SLASHES_MAX = 7
+"""More slashes than in the longest prefix; what follows them belongs to the argument."""
+
+
+class Route:
+    """A path, or with a slash at its end the beginning of paths. Methods in the order in which ``Allow`` names them."""
+
+    __slots__ = ("allow", "handlers", "path")
+
+    def __init__(self, path: str, **handlers: Handler) -> None:
+        self.path = path.encode()
+        self.handlers = {method.encode(): handler for method, handler in handlers.items()}
+        self.allow = b",".join([b"OPTIONS", *self.handlers])
+
+
+class Router:
+    """Looks routes up: exact paths first, then the longest prefix."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._exact: dict[bytes, Route] = {}
+        self._prefixes: dict[bytes, Route] = {}
+        for route in routes:
+            (self._prefixes if route.path.endswith(b"/") else self._exact)[route.path] = route
+        self._kv = self._prefixes.get(b"/v1/kv/")
+
+    def find(self, path: bytes) -> tuple[Route, int] | None:
+        """The route, and where its argument begins."""
+        if self._kv is not None and path.startswith(b"/v1/kv/"):
+            return self._kv, 7
+        route = self._exact.get(path)
+        if route is not None:
+            return route, len(path)
+        ends: list[int] = []
+        at = path.find(b"/", 1)
+        while at > 0 and len(ends) < PREFIX_SLASHES_MAX:
+            ends.append(at + 1)
+            at = path.find(b"/", at + 1)
+        for end in reversed(ends):
+            route = self._prefixes.get(path[:end])
+            if route is not None:
+                return route, end
+        return None
+
+    def is_prefix(self, path: bytes) -> bool:
+        return path in self._prefixes
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("/v1/kv/", GET=kv.get, PUT=kv.put, DELETE=kv.delete),
+    Route("/v1/session/create", PUT=session.create),
+    Route("/v1/session/destroy/", PUT=session.destroy),
+    Route("/v1/session/renew/", PUT=session.renew),
+    Route("/v1/session/info/", GET=session.info),
+    Route("/v1/session/node/", GET=session.of_node),
+    Route("/v1/session/list", GET=session.list_all),
+    Route("/v1/txn", PUT=txn.transaction),
+    Route("/v1/event/fire/", PUT=event.fire),
+    Route("/v1/event/list", GET=event.list_events),
+    Route("/v1/status/leader", GET=status.leader),
+    Route("/v1/status/peers", GET=status.peers),
+    Route("/v1/catalog/datacenters", GET=status.datacenters),
+    Route("/v1/catalog/register", PUT=catalog.register),
+    Route("/v1/catalog/deregister", PUT=catalog.deregister),
+    Route("/v1/catalog/nodes", GET=catalog.nodes),
+    Route("/v1/catalog/node/", GET=catalog.node),
+    Route("/v1/catalog/services", GET=catalog.services),
+    Route("/v1/catalog/service/", GET=catalog.service),
+    Route("/v1/health/node/", GET=health.node),
+    Route("/v1/health/checks/", GET=health.checks),
+    Route("/v1/health/service/", GET=health.service),
+    Route("/v1/health/state/", GET=health.state),
+    Route("/v1/agent/self", GET=agent.self_info),
+    Route("/v1/agent/members", GET=agent.members),
+    Route("/v1/agent/join/", PUT=agent.join),
+    Route("/v1/agent/leave", PUT=agent.leave),
+    Route("/v1/agent/force-leave/", PUT=agent.force_leave),
+    Route("/v1/agent/reload", PUT=agent.reload),
+    Route("/v1/operator/raft/configuration", GET=operator.raft_configuration),
+)
