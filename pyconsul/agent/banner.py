@@ -19,6 +19,7 @@ def banner(config: RuntimeConfig, node_id: str, version: str = CONSUL_API_VERSIO
     segment = "<all>" if config.server else ""
     client = " ".join(config.addresses.client)
     outgoing, incoming = _go(tls.verify_outgoing), _go(tls.verify_incoming_rpc)
+    gossip = _go(bool(config.encrypt_key))
     auto = _go(tls.auto_encrypt or tls.auto_encrypt_allow)
     rows = (
         ("Version", f"'{version}'"),
@@ -33,8 +34,7 @@ def banner(config: RuntimeConfig, node_id: str, version: str = CONSUL_API_VERSIO
         ("Cluster Addr", f"{config.addresses.advertise} (LAN: {ports.serf_lan}, WAN: {ports.serf_wan})"),
         (
             "Encrypt",
-            f"Gossip: {_go(bool(config.encrypt_key))}, TLS-Outgoing: {outgoing}, TLS-Incoming: {incoming}, "
-            f"Auto-Encrypt-TLS: {auto}",
+            f"Gossip: {gossip}, TLS-Outgoing: {outgoing}, TLS-Incoming: {incoming}, Auto-Encrypt-TLS: {auto}",
         ),
     )
     lines = [f"{label:>{_COLON_COLUMN}}: {value}" for label, value in rows]
