@@ -14,6 +14,10 @@ Wake = Callable[[], None]
 Name = TypeVar("Name", bound=Hashable)
 
 
+def _nothing() -> None:
+    """The callback of a cancelled handle."""
+
+
 class Handle:
     """One registered callback. It is gone after it fired or was cancelled; both may happen, in any order."""
 
@@ -29,7 +33,8 @@ class Handle:
         return self._bucket is not None
 
     def cancel(self) -> None:
-        """Forgets the callback. Does nothing when it has fired or is cancelled already."""
+        """Forgets the callback: it is not called any more, even if it is about to be."""
+        self.wake = _nothing
         bucket, self._bucket = self._bucket, None
         if bucket is not None:
             bucket.remove(self._name, self)
