@@ -208,7 +208,7 @@ class Raft:
         self.contact_elapsed += 1
         self.election_elapsed += 1
         on_read.expire(self)
-        if self.election_elapsed >= self.election_timeout and self.is_voter:
+        if self.election_elapsed >= self.election_timeout and on_config.may_stand(self):
             on_vote.campaign(self, pre_vote=self.config.pre_vote)
 
     def _tick_leader(self) -> None:
@@ -338,7 +338,7 @@ class Raft:
 
     def campaign(self) -> None:
         """Starts an election now, without waiting for the timeout. No effect on leaders and non-voters."""
-        if self.role is not Role.LEADER and self.is_voter:
+        if self.role is not Role.LEADER and on_config.may_stand(self):
             on_vote.campaign(self, pre_vote=self.config.pre_vote)
 
     def unreachable(self, server_id: str) -> None:

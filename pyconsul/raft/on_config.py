@@ -25,6 +25,15 @@ def read_members(raft: Raft) -> None:
     raft.is_voter = raft.id in raft.voters
 
 
+def may_stand(raft: Raft) -> bool:
+    """Whether this server may stand for election: as a voter, or when the change by which it ceases to be one is not
+    known to be committed. It may be the only server with that entry and a log that wins (section 4.2.2)."""
+    if raft.is_voter or raft.configurations.index <= raft.log.commit:
+        return raft.is_voter
+    _, before = raft.configurations.at(raft.log.commit)
+    return any(server.id == raft.id and server.voter for server in before.servers)
+
+
 def members_changed(raft: Raft) -> None:
     """The configuration in force is another one: appended, or brought back by cutting the log."""
     read_members(raft)

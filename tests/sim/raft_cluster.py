@@ -328,6 +328,7 @@ class Cluster:
         self.entries: dict[tuple[int, int], tuple[int, Entry]] = {}
         self.committed: dict[int, Entry] = {}
         self.digests: dict[int, bytes] = {0: b"\0" * 32}
+        self.committed_in: dict[int, tuple[int, int]] = {}
         self.commit_max = 0
         self.quiet_from = 0.0
         self.reads: dict[int, tuple[str, int]] = {}
@@ -437,12 +438,11 @@ class Cluster:
             previous = entry.term
 
     def _check_completeness(self, core: Raft) -> None:
-        for index in range(core.first_index, self.commit_max + 1):
-            committed = self.committed.get(index)
-            if committed is not None and core.log.term(index) != committed.term:
-                raise Violation(f"leader completeness: {core.id} leads in {core.term} without entry {index}")
-        if core.last_index < self.commit_max:
-            raise Violation(f"leader completeness: {core.id} ends at {core.last_index}, committed {self.commit_max}")
+        """What was committed in an earlier term is in the log of the leader of any later one. (A candidate that stood
+        still may learn late that it won, when later terms have committed already; it does no harm.)"""
+        for term, (index, entry_term) in self.committed_in.items():
+            if term < core.term and index >= core.first_index and core.log.term(index) != entry_term:
+                raise Violation(f"leader completeness: {core.id} leads in {core.term} without entry {index} of {term}")
 
     def check_node(self, node: Node) -> None:
         core = node.core
@@ -456,6 +456,7 @@ class Cluster:
         if core.commit_index > self.commit_max:
             if core.role is Role.LEADER:
                 self._check_durable(core)
+                self.committed_in[core.term] = (core.commit_index, core.log.known_term(core.commit_index))
             self.commit_max = core.commit_index
         if core.has_lease() and node.paused_at is None:
             self.count(self.operations, "lease checked")
