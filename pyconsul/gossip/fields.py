@@ -34,6 +34,11 @@ def load_text(value: Any) -> str:
     raise DecodeError(f"expected text, got {type(value).__name__}")
 
 
+def shown(text: str) -> str:
+    """The text without what could not be decoded: for people and for JSON, not for the wire."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def load_bytes(value: Any) -> bytes:
     if isinstance(value, bytes):
         return value

@@ -37,7 +37,10 @@ def format_key(key: bytes) -> str:
 
 
 class Keyring:
-    """An ordered list of keys, the first is the primary. Operations raise CallerError with Serf's texts."""
+    """An ordered list of keys, the first is the primary. Operations raise CallerError with Serf's texts.
+
+    Each operation makes a new dictionary, so that long streams can be encrypted in another thread meanwhile.
+    """
 
     def __init__(self, keys: Iterable[bytes]) -> None:
         self._ciphers: dict[bytes, AESGCM] = {}
@@ -59,19 +62,19 @@ class Keyring:
         """Adds a key at the end; nothing happens if it is there already."""
         if len(key) not in KEY_SIZES:
             raise CallerError("key size must be 16, 24 or 32 bytes", 500)
-        self._ciphers.setdefault(key, AESGCM(key))
+        if key not in self._ciphers:
+            self._ciphers = {**self._ciphers, key: AESGCM(key)}
 
     def use(self, key: bytes) -> None:
         if key not in self._ciphers:
             raise CallerError("Requested key is not in the keyring", 500)
-        cipher = self._ciphers.pop(key)
-        self._ciphers = {key: cipher, **self._ciphers}
+        self._ciphers = {key: self._ciphers[key], **self._ciphers}
 
     def remove(self, key: bytes) -> None:
         """Nothing happens if the key is absent."""
         if self._ciphers and key == self.primary:
             raise CallerError("Removing the primary key is not allowed", 500)
-        self._ciphers.pop(key, None)
+        self._ciphers = {other: cipher for other, cipher in self._ciphers.items() if other != key}
 
     def encrypt(self, plain: bytes, associated: bytes, version: int, nonce: Callable[[int], bytes]) -> bytes:
         """``nonce(n)`` gives n unpredictable bytes."""

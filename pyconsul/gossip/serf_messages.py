@@ -26,6 +26,7 @@ from pyconsul.gossip.fields import (
     load_list,
     load_map,
     load_text,
+    shown,
 )
 
 LEAVE, JOIN, PUSH_PULL, USER_EVENT, QUERY = range(5)
@@ -289,9 +290,7 @@ def decode_state(data: bytes) -> SerfState:
             clocks[key] = U64.load(cursor.value())
         else:
             cursor.value()
-    return SerfState(
-        clocks[b"LTime"], status, tuple(left), clocks[b"EventLTime"], tuple(slots), clocks[b"QueryLTime"]
-    )
+    return SerfState(clocks[b"LTime"], status, tuple(left), clocks[b"EventLTime"], tuple(slots), clocks[b"QueryLTime"])
 
 
 def encode_tags(tags: dict[str, str]) -> bytes:
@@ -300,11 +299,11 @@ def encode_tags(tags: dict[str, str]) -> bytes:
 
 
 def decode_tags(meta: bytes) -> dict[str, str]:
-    """Meta without the magic byte is the value of tag ``role``. Raises DecodeError."""
+    """For use, not for the wire. Meta without the magic byte is the value of tag ``role``. Raises DecodeError."""
     if not meta or meta[0] != TAG_MAGIC:
-        return {"role": meta.decode("utf-8", "surrogateescape")}
+        return {"role": meta.decode("utf-8", "replace")}
     tags: dict[str, str] = TEXT_MAP.load(unpack_map(meta[1:]))
-    return tags
+    return {shown(key): shown(value) for key, value in tags.items()}
 
 
 AnySerfMessage = (

@@ -1,0 +1,104 @@
+"""What to tell next: broadcasts wait here and travel on whatever is sent, each a limited number of times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from sortedcontainers import SortedKeyList
+
+
+def retransmit_limit(multiplier: int, members: int) -> int:
+    """How often one message is sent by one member: enough for an epidemic to reach all."""
+    return multiplier * math.ceil(math.log10(members + 1))
+
+
+class _Broadcast:
+    __slots__ = ("message", "name", "number", "token", "transmits")
+
+    def __init__(self, message: bytes, name: str | None, token: int | None, number: int) -> None:
+        self.message = message
+        self.name = name
+        self.token = token
+        self.number = number
+        self.transmits = 0
+
+
+def _order(item: _Broadcast) -> tuple[int, int, int]:
+    """Least often sent first; of those the longest; of those the newest."""
+    return (item.transmits, -len(item.message), -item.number)
+
+
+class BroadcastQueue:
+    """``finished(token)`` is called when a message queued with a token was sent to its limit, replaced or pruned."""
+
+    def __init__(self, multiplier: int, members: Callable[[], int], finished: Callable[[int], None]) -> None:
+        self._multiplier = multiplier
+        self._members = members
+        self._finished = finished
+        self._items: SortedKeyList = SortedKeyList(key=_order)
+        self._by_name: dict[str, _Broadcast] = {}
+        self._numbers = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def push(self, message: bytes, name: str | None = None, token: int | None = None) -> None:
+        """A message with a name replaces the queued one of that name: the older claim is out of date."""
+        self._numbers += 1
+        item = _Broadcast(message, name, token, self._numbers)
+        if name is not None:
+            replaced = self._by_name.get(name)
+            if replaced is not None:
+                self._drop(replaced)
+            self._by_name[name] = item
+        self._items.add(item)
+
+    def fetch(self, overhead: int, limit: int) -> list[bytes]:
+        """Messages that fit into ``limit`` bytes, each costing its length and ``overhead``; counts them as sent."""
+        if not self._items:
+            return []
+        taken: list[_Broadcast] = []
+        free = limit
+        transmits = self._items[0].transmits
+        while self._items:
+            # The longest that still fits among those sent this often stands right after the bound.
+            fits = free - overhead
+            if fits <= 0:
+                break
+            position = self._items.bisect_key_left((transmits, -fits, -self._numbers - 1))
+            if position == len(self._items):
+                break
+            item: _Broadcast = self._items[position]
+            if item.transmits != transmits:
+                transmits = item.transmits
+                continue
+            del self._items[position]
+            taken.append(item)
+            free -= overhead + len(item.message)
+        limit_transmits = retransmit_limit(self._multiplier, self._members())
+        for item in taken:
+            item.transmits += 1
+            if item.transmits >= limit_transmits:
+                self._forget(item)
+            else:
+                self._items.add(item)
+        return [item.message for item in taken]
+
+    def prune(self, length_max: int) -> int:
+        """Drops those sent most often until ``length_max`` are left; returns how many."""
+        dropped = 0
+        while len(self._items) > length_max:
+            self._drop(self._items[-1])
+            dropped += 1
+        return dropped
+
+    def _drop(self, item: _Broadcast) -> None:
+        self._items.remove(item)
+        self._forget(item)
+
+    def _forget(self, item: _Broadcast) -> None:
+        if item.name is not None and self._by_name.get(item.name) is item:
+            del self._by_name[item.name]
+        if item.token is not None:
+            self._finished(item.token)
