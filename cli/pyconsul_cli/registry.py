@@ -18,7 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "debug": ("debug", "Collect facts about an agent for a bug report"),
     "debug wal": ("debug", "Show what the log in a data directory holds"),
     "event": ("event", "Send an event to the agents"),
-    "exec": ("exec", "Run a command on many nodes"),
+    "exec": ("exec_", "Run a command on many nodes"),
     "force-leave": ("leave", "Tell the cluster that a failed node has left"),
     "info": ("info", "Show the agent's figures about itself"),
     "intention": ("unserved", "Not served: pyconsul has no intentions"),

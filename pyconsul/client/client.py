@@ -90,6 +90,12 @@ class Client:
             self._connection.close()
             self._connection = None
 
+    def abort(self) -> None:
+        """From another thread: a request in progress ends with RequestError."""
+        connection = self._connection
+        if connection is not None:
+            connection.abort()
+
     def url(self, path: str, query: Query = ()) -> str:
         """As error messages show it."""
         return f"{self.settings.scheme}://{escape_host(self.settings.authority)}{_target(path, query)}"

@@ -46,6 +46,13 @@ class Connection:
         self.reusable = False
         self._socket.close()
 
+    def abort(self) -> None:
+        """From another thread: a read in progress ends."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # closed already, or the other side has gone
+
     def idle(self) -> bool:
         """True when the next request may go here: whole answers were read and the agent has not hung up."""
         if not self.reusable or self._rest:
