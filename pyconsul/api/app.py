@@ -96,6 +96,8 @@ class App:
             return Response(400)
         cleaned = _clean(path)
         if cleaned != path:
+            if self._router.find(cleaned) is None and self._router.is_prefix(cleaned + b"/"):
+                cleaned += b"/"
             return _redirect(request, cleaned, mark + raw_query)
         found = self._router.find(path)
         if found is None:

@@ -17,6 +17,7 @@ from pyconsul.api.catalog_json import (
     node_of,
     service_fields,
     service_of,
+    with_type,
 )
 from pyconsul.api.catalog_reads import CatalogRead, has_meta, has_tags, node_meta_filter, watch_tables
 from pyconsul.api.context import Api
@@ -103,9 +104,9 @@ def _registration(api: Api, fields: dict[str, Any]) -> Register:
         error = service_error(service)
         if error:
             raise CallerError(error, 500)
-    checks: list[Check] = [check_of(item) for item in fields.get("Checks", [])]
+    checks: list[Check] = [with_type(check_of(item)) for item in fields.get("Checks", [])]
     if "Check" in fields:
-        checks.append(check_of(fields["Check"]))
+        checks.append(with_type(check_of(fields["Check"])))
     return Register(node, service, checks, skip)
 
 

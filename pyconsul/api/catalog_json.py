@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from pyconsul.api import bodies
 from pyconsul.codec.duration import format_duration
 from pyconsul.records.catalog import CRITICAL, Check, Node, Service
@@ -279,7 +281,7 @@ def check_of(fields: dict[str, Any]) -> Check:
         service_id=fields.get("ServiceID", ""),
         service_name=fields.get("ServiceName", ""),
         service_tags=fields.get("ServiceTags"),
-        type=fields.get("Type") or _type_of(definition),
+        type=fields.get("Type", ""),
         interval=fields.get("Interval", ""),
         timeout=fields.get("Timeout", ""),
         definition=definition,
@@ -287,9 +289,14 @@ def check_of(fields: dict[str, Any]) -> Check:
     )
 
 
-def _type_of(definition: dict[str, Any]) -> str:
-    """The kind that follows from a definition; all but ttl, alias and script need an interval for it."""
-    has = definition.get
+def with_type(check: Check) -> Check:
+    """With the kind that follows from the definition, unless one was given (registrations only, not transactions).
+
+    All kinds but ttl, alias and script need an interval for it.
+    """
+    if check.type:
+        return check
+    has = check.definition.get
     timed = bool(has("Interval"))
     kinds = (
         ("grpc", has("GRPC") and timed),
@@ -301,4 +308,4 @@ def _type_of(definition: dict[str, Any]) -> str:
         ("script", has("ScriptArgs")),
         ("h2ping", has("H2PING") and timed),
     )
-    return next((kind for kind, fits in kinds if fits), "")
+    return msgspec.structs.replace(check, type=next((kind for kind, fits in kinds if fits), ""))

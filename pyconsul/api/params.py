@@ -146,8 +146,7 @@ def check_cache_control(value: str) -> None:
     """The header has no effect here, but its numbers must be numbers. Raises CallerError."""
     for directive in value.lower().split(","):
         name, has_value, number = directive.strip().partition("=")
-        wants_number = name in ("max-age", "stale-if-error") and (has_value or name == directive.strip())
-        if wants_number and not _is_whole(number.strip()):
+        if has_value and name in ("max-age", "stale-if-error") and not _is_whole(number):
             raise CallerError("Invalid Cache-Control header.")
 
 

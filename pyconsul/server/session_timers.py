@@ -67,7 +67,7 @@ class SessionTimers:
 
     def expired(self, now_s: float) -> list[str]:
         """The sessions to destroy, in the order of their deadlines. Each is told once."""
-        ended = []
+        ended: list[str] = []
         while True:
             self._drop_stale()
             if not self._heap or self._heap[0][0] > now_s:
