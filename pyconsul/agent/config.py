@@ -35,10 +35,20 @@ _CHECK_DURATIONS = ("interval", "timeout", "ttl", "deregister_critical_service_a
 def load(
     argv: Sequence[str], *, network: Network | None = None, hostname: Callable[[], str] = socket.gethostname
 ) -> RuntimeConfig:
-    """The configuration of ``pyconsul agent ARGV``. No environment variable counts.
+    """The configuration of ``pyconsul agent ARGV``, with everything checked that can be before the banner.
 
-    Raises FlagError for a bad command line and ConfigError for anything else; the texts are what follows ``==> ``.
+    No environment variable counts. Raises FlagError for a bad command line and ConfigError for anything else; the texts
+    are what follows ``==> ``.
     """
+    config = read(argv, network=network, hostname=hostname)
+    checks.check_setup(config)
+    return config
+
+
+def read(
+    argv: Sequence[str], *, network: Network | None = None, hostname: Callable[[], str] = socket.gethostname
+) -> RuntimeConfig:
+    """The same without the checks of log level and TLS: for a reload, which takes only some of it."""
     return _Builder(from_command_line(argv), network or Network(), hostname).build()
 
 
@@ -331,14 +341,9 @@ class _Builder:
         return {**tagged, **values.mapping("tagged_addresses")}
 
     def _raft(self, multiplier: int) -> RaftTiming:
-        """Consul's base times; ``-dev`` has one server and elects at once."""
         values = self._values
-        heartbeat, election, lease = (0.035, 0.052, 0.02) if self._sources.dev else (1.0, 1.0, 0.5)
         return RaftTiming(
             multiplier=multiplier,
-            heartbeat_timeout_seconds=heartbeat * multiplier,
-            election_timeout_seconds=election * multiplier,
-            leader_lease_seconds=lease * multiplier,
             snapshot_threshold=values.integer("raft_snapshot_threshold"),
             snapshot_interval_seconds=values.seconds("raft_snapshot_interval"),
             trailing_logs=values.integer("raft_trailing_logs"),

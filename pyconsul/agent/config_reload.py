@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyconsul.agent.config import load
+from pyconsul.agent.config import read
 from pyconsul.agent.config_checks import LOG_LEVELS
 from pyconsul.agent.runtime_config import DnsConfig, RuntimeConfig
 
@@ -40,7 +40,7 @@ _PARTS = {
 
 def reload(running: RuntimeConfig, argv: Sequence[str]) -> Reload:
     """Reads everything again. Raises ConfigError, and then the running configuration stays."""
-    return changes(running, load(argv))
+    return changes(running, read(argv))
 
 
 def changes(running: RuntimeConfig, wanted: RuntimeConfig) -> Reload:

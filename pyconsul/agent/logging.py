@@ -68,8 +68,8 @@ class _Handler(logging.Handler):
         self._accept(record)
 
 
-class Logs:
-    """Owns the logger ``agent``, its outputs and its watchers. Lines wait until ``open`` is called."""
+class AgentLog:
+    """Owns the logger ``agent``, its outputs and its watchers. Lines wait until ``start`` is called."""
 
     def __init__(
         self, config: LogConfig, output: BinaryIO | None = None, clock: Clock | None = None, root: str = ROOT
@@ -108,7 +108,7 @@ class Logs:
     def level(self) -> int:
         return self._level
 
-    def open(self) -> None:
+    def start(self) -> None:
         """Begins to write, what waited first."""
         self._thread = threading.Thread(target=self._write_all, name="log-writer", daemon=True)
         self._thread.start()
@@ -133,12 +133,12 @@ class Logs:
         self._watchers = [other for other in self._watchers if other is not watcher]
         self._set_logger_level()
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Writes what waits, for a bounded time, and gives the logger back. Safe to call twice."""
         self._logger.removeHandler(self._handler)
         self._logger.propagate = True
         if self._thread is None:
-            self.open()
+            self.start()
         with self._wanted:
             self._closing = True
             self._wanted.notify()

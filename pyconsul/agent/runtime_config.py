@@ -74,12 +74,9 @@ class JoinConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaftTiming:
-    """Times as they apply, the multiplier included."""
+    """``multiplier`` stretches all election times; when snapshots are taken, and how much log stays behind them."""
 
     multiplier: int
-    heartbeat_timeout_seconds: float
-    election_timeout_seconds: float
-    leader_lease_seconds: float
     snapshot_threshold: int
     snapshot_interval_seconds: float
     trailing_logs: int

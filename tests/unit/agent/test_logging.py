@@ -17,7 +17,7 @@ import pytest
 from pyconsul.agent import logging as agent_logging
 from pyconsul.agent.log_file import LogFile
 from pyconsul.agent.log_lines import TRACE, json_line, level_name, parse_level, text_line
-from pyconsul.agent.logging import LINES_WATCHED_MAX, Logs
+from pyconsul.agent.logging import LINES_WATCHED_MAX, AgentLog
 from pyconsul.agent.runtime_config import LogConfig
 from pyconsul.errors import ConfigError
 
@@ -39,17 +39,17 @@ def log_config(**changed: Any) -> LogConfig:
 
 
 @pytest.fixture
-def logs() -> Iterator[Callable[..., tuple[Logs, io.BytesIO]]]:
+def logs() -> Iterator[Callable[..., tuple[AgentLog, io.BytesIO]]]:
     made = []
 
-    def make(**changed: Any) -> tuple[Logs, io.BytesIO]:
+    def make(**changed: Any) -> tuple[AgentLog, io.BytesIO]:
         output = io.BytesIO()
-        made.append(Logs(log_config(**changed), output, root=ROOT))
+        made.append(AgentLog(log_config(**changed), output, root=ROOT))
         return made[-1], output
 
     yield make
     for one in made:
-        one.close()
+        one.stop()
 
 
 def record(message: str, level: int = logging.INFO, pairs: dict[str, object] | None = None) -> logging.LogRecord:
@@ -120,15 +120,17 @@ def test_level_names() -> None:
     assert level_name(TRACE) == "TRACE"
 
 
-def test_lines_wait_until_opened_and_lower_levels_are_left_out(logs: Callable[..., tuple[Logs, io.BytesIO]]) -> None:
+def test_lines_wait_until_opened_and_lower_levels_are_left_out(
+    logs: Callable[..., tuple[AgentLog, io.BytesIO]],
+) -> None:
     one, output = logs()
     logger = logging.getLogger(f"{ROOT}.http")
     logger.info("first")
     logger.debug("never")
     assert output.getvalue() == b""
-    one.open()
+    one.start()
     logger.warning("second %s", 2)
-    one.close()
+    one.stop()
     lines = output.getvalue().decode().splitlines()
     assert [line.split(" ", 1)[1] for line in lines] == [
         f"[INFO]  {ROOT}.http: first",
@@ -136,7 +138,7 @@ def test_lines_wait_until_opened_and_lower_levels_are_left_out(logs: Callable[..
     ]
 
 
-def test_a_bad_level_is_refused_and_on_reload_ignored(logs: Callable[..., tuple[Logs, io.BytesIO]]) -> None:
+def test_a_bad_level_is_refused_and_on_reload_ignored(logs: Callable[..., tuple[AgentLog, io.BytesIO]]) -> None:
     with pytest.raises(ConfigError) as caught:
         logs(level="loud")
     assert str(caught.value) == ("Invalid log level: loud. Valid log levels are: [TRACE DEBUG INFO WARN ERR ERROR]")
@@ -147,7 +149,7 @@ def test_a_bad_level_is_refused_and_on_reload_ignored(logs: Callable[..., tuple[
     assert logging.getLogger(ROOT).isEnabledFor(TRACE)
 
 
-def test_a_watcher_gets_lines_below_the_level_of_the_log(logs: Callable[..., tuple[Logs, io.BytesIO]]) -> None:
+def test_a_watcher_gets_lines_below_the_level_of_the_log(logs: Callable[..., tuple[AgentLog, io.BytesIO]]) -> None:
     one, output = logs(level="warn")
     logger = logging.getLogger(ROOT)
     woken: list[int] = []
@@ -162,11 +164,11 @@ def test_a_watcher_gets_lines_below_the_level_of_the_log(logs: Callable[..., tup
     logger.debug("unseen")
     assert watcher.take() == []
     assert not logger.isEnabledFor(logging.DEBUG)
-    one.close()
+    one.stop()
     assert b"seen" not in output.getvalue()
 
 
-def test_a_slow_watcher_loses_the_oldest_lines(logs: Callable[..., tuple[Logs, io.BytesIO]]) -> None:
+def test_a_slow_watcher_loses_the_oldest_lines(logs: Callable[..., tuple[AgentLog, io.BytesIO]]) -> None:
     one, _ = logs()
     watcher = one.watch(logging.INFO, lambda: None)
     for number in range(LINES_WATCHED_MAX + 3):
@@ -193,9 +195,9 @@ class Stuck(io.BytesIO):
 def test_a_stuck_output_stops_nobody_and_losses_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent_logging, "LINES_WAITING_MAX", 3)
     output = Stuck()
-    one = Logs(log_config(), output, root=ROOT)
+    one = AgentLog(log_config(), output, root=ROOT)
     try:
-        one.open()
+        one.start()
         logger = logging.getLogger(ROOT)
         logger.info("in the writer's hands")
         assert output.entered.wait(30), "the writer did not begin"
@@ -203,26 +205,26 @@ def test_a_stuck_output_stops_nobody_and_losses_are_counted(monkeypatch: pytest.
             logger.info("n%d", number)
     finally:
         output.go_on.set()
-        one.close()
+        one.stop()
     text = output.getvalue().decode()
     assert " n2\n" in text and " n3\n" not in text
     assert "Log lines dropped: count=2" in text
 
 
-def test_a_closed_output_is_no_reason_to_fail(logs: Callable[..., tuple[Logs, io.BytesIO]], tmp_path: Path) -> None:
+def test_a_closed_output_is_no_reason_to_fail(logs: Callable[..., tuple[AgentLog, io.BytesIO]], tmp_path: Path) -> None:
     one, output = logs(file=f"{tmp_path}/x.log")
     output.close()
     logging.getLogger(ROOT).info("to the file only")
-    one.close()
+    one.stop()
     (file,) = tmp_path.iterdir()
     assert "to the file only" in file.read_text()
 
 
-def test_a_file_gets_the_same_lines(logs: Callable[..., tuple[Logs, io.BytesIO]], tmp_path: Path) -> None:
+def test_a_file_gets_the_same_lines(logs: Callable[..., tuple[AgentLog, io.BytesIO]], tmp_path: Path) -> None:
     one, output = logs(file=f"{tmp_path}/")
-    one.open()
+    one.start()
     logging.getLogger(ROOT).info("hello")
-    one.close()
+    one.stop()
     (file,) = tmp_path.iterdir()
     assert re.fullmatch(r"consul-\d{19}\.log", file.name)
     assert stat.S_IMODE(file.stat().st_mode) & ~0o640 == 0
@@ -231,14 +233,14 @@ def test_a_file_gets_the_same_lines(logs: Callable[..., tuple[Logs, io.BytesIO]]
 
 def test_a_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        Logs(log_config(file=f"{tmp_path}/nosuch/x.log"), io.BytesIO(), root=ROOT)
+        AgentLog(log_config(file=f"{tmp_path}/nosuch/x.log"), io.BytesIO(), root=ROOT)
     assert re.fullmatch(
         rf"Failed to setup logging: open {tmp_path}/nosuch/x-\d+\.log: no such file or directory", str(caught.value)
     )
 
 
 def test_a_file_that_fails_later_is_told_once_and_tried_again(
-    logs: Callable[..., tuple[Logs, io.BytesIO]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    logs: Callable[..., tuple[AgentLog, io.BytesIO]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, output = logs(file=f"{tmp_path}/x.log")
     failures = [True, True, False]
@@ -256,15 +258,15 @@ def test_a_file_that_fails_later_is_told_once_and_tried_again(
 
 def test_an_unknown_facility_is_refused() -> None:
     with pytest.raises(ConfigError, match="invalid syslog facility: nosuch"):
-        Logs(log_config(syslog=True, syslog_facility="nosuch"), io.BytesIO(), root=ROOT)
+        AgentLog(log_config(syslog=True, syslog_facility="nosuch"), io.BytesIO(), root=ROOT)
 
 
 def test_syslog_gets_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[int, str]] = []
     monkeypatch.setattr(agent_logging.syslog, "syslog", lambda priority, line: sent.append((priority, line)))
-    one = Logs(log_config(syslog=True), io.BytesIO(), root=ROOT)
+    one = AgentLog(log_config(syslog=True), io.BytesIO(), root=ROOT)
     logging.getLogger(ROOT).error("bad")
-    one.close()
+    one.stop()
     ((priority, line),) = sent
     assert priority == agent_logging.syslog.LOG_ERR | agent_logging.syslog.LOG_LOCAL0
     assert line.endswith(": bad")
