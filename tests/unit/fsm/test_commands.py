@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyconsul.errors import DecodeError
@@ -66,6 +66,7 @@ def test_what_is_no_command(data: bytes) -> None:
         c.decode(data)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_command_or_refused(data: bytes) -> None:
     try:

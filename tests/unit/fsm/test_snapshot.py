@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyconsul.errors import DecodeError
@@ -147,6 +147,7 @@ def test_refused(machine: StateMachine, data: bytes, text: str) -> None:
     assert b"".join(machine.snapshot()) == before and not fired
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_damage_is_refused_or_harmless(data: st.DataObject) -> None:
     good = bytearray(HEAD + ROW + frame(3, [[b"t", 4]]) + END)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -293,9 +293,10 @@ check_ops = st.builds(
         service_id=st.sampled_from(["", "w"]),
     ),
 )
-all_ops = st.lists(st.one_of(kv_ops, node_ops, service_ops, check_ops), max_size=8)
+all_ops = st.lists(st.one_of(kv_ops, node_ops, service_ops, check_ops), min_size=3, max_size=8)
 
 
+@settings(deadline=None)
 @given(all_ops, all_ops)
 def test_a_refused_transaction_leaves_no_mark(new_driver: Any, before: list[Any], ops: list[Any]) -> None:
     driver = new_driver()
@@ -320,4 +321,8 @@ def test_a_refused_transaction_leaves_no_mark(new_driver: Any, before: list[Any]
     twin.machine.restore(driver.machine.snapshot())
     for op in ops:
         assert twin.do(c.Txn([op])) == driver.do(c.Txn([op]))
+        for session in driver.sessions.list():
+            checks = [driver.catalog.check(session.node, check_id) for check_id in session.node_checks or ()]
+            assert driver.catalog.node(session.node) is not None
+            assert all(check is not None and check.status != "critical" for check in checks)
     assert twin.bytes() == driver.bytes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyconsul.fsm import commands as c
@@ -151,7 +151,8 @@ changes = st.one_of(
 )
 
 
-@given(st.lists(changes, max_size=12), st.booleans())
+@settings(deadline=None)
+@given(st.lists(changes, min_size=5, max_size=12), st.booleans())
 def test_exactly_the_watches_whose_part_changed(new_driver: Any, commands: list[Any], crowded: bool) -> None:
     """``crowded`` makes recursive deletes go through the keys, otherwise through the watches."""
     driver = new_driver()
