@@ -13,7 +13,7 @@ from pyconsul.storage import recovery
 from pyconsul.storage.files import Files
 from pyconsul.storage.memory import MemoryFiles
 from pyconsul.storage.raft_storage import RaftStorage
-from pyconsul.storage.segment import CONTINUE, ENTRY, HARD_STATE, encode_batch
+from pyconsul.storage.segment import CONTINUE, ENTRY, HARD_STATE, HEADER_BYTES, encode_batch
 
 ROOT = Path("/data/raft")
 
@@ -163,7 +163,9 @@ def test_the_first_batch_of_a_segment_cannot_be_torn() -> None:
     end = batch_starts(data)[1]
     for size in range(end):
         replace(files, path, data[:size])
-        with pytest.raises(CorruptionError):
+        text = "within its header" if size < HEADER_BYTES else "the first batch of a segment is"
+        text = "the first batch is missing" if size == HEADER_BYTES else text
+        with pytest.raises(CorruptionError, match=text):
             RaftStorage.open(ROOT, files)
 
 

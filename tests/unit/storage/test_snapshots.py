@@ -241,6 +241,61 @@ def test_what_follows_an_installed_snapshot_stays_only_if_the_log_leads_there(te
     assert len([name for name in files.names(ROOT) if name.endswith(".wal")]) < 5
 
 
+def logs(files: MemoryFiles) -> int:
+    return len([name for name in files.names(ROOT) if name.endswith(".wal")])
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_segments_of_overwritten_entries_are_deleted_early(restarted: bool) -> None:
+    files, storage = opened()
+    storage.save(HardState(2, "", 11), entries(2, 12, 12))
+    take(storage, 11)
+    if restarted:
+        files.crash()
+        storage = RaftStorage.open(ROOT, files, segment_bytes=400)
+    assert logs(files) > 3
+    storage.compact(11)
+    assert logs(files) == 1
+    files.crash()
+    storage = RaftStorage.open(ROOT, files, segment_bytes=400)
+    assert storage.recovered.entries == entries(2, 12, 12)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("last", [20, 21])  # the last segment is full, or it is not
+def test_segments_from_before_a_reset_are_deleted_early(last: int, restarted: bool) -> None:
+    _, source = opened(last=0)
+    sent = take(source, 15, term=2)
+    files, storage = opened(last=last)
+    send(source, storage, 15)
+    storage.snapshots.finish(sent)
+    storage.compact(15)
+    assert logs(files) > 1, "entries after 15 are void only once the log says so"
+    storage.save(HardState(2, "", 15), [])
+    if restarted:
+        files.crash()
+        storage = RaftStorage.open(ROOT, files, segment_bytes=400)
+    storage.compact(15)
+    assert logs(files) == 1
+    files.crash()
+    assert RaftStorage.open(ROOT, files, segment_bytes=400).recovered.entries == []
+
+
+def test_a_snapshot_older_than_the_log_changes_nothing() -> None:
+    _, source = opened()
+    sent = take(source, 2)
+    files, storage = opened()
+    take(storage, 12)
+    storage.compact(12)
+    send(source, storage, 2)
+    storage.snapshots.finish(sent)
+    assert newest_index(storage) == 12
+    assert storage.last_index == 20
+    files.crash()
+    storage = RaftStorage.open(ROOT, files)
+    assert storage.recovered.entries == entries(1, 13, 20)
+
+
 def damage(files: MemoryFiles, storage: RaftStorage) -> Path:
     newest = storage.snapshots.newest()
     assert newest is not None
