@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from pyconsul.log import pairs
 from pyconsul.net.connection import FrameConnection
 
 Acceptor = Callable[[], FrameConnection]
@@ -85,10 +86,7 @@ class Listener:
         if not self._log_muted:
             self._log_muted = True
             asyncio.get_running_loop().call_later(1.0, self._unmute)
-            self._logger.warning(
-                "unrecognized RPC connection closed: from=%s reason=%r refused_so_far=%d",
-                _address(transport), why, self.refused_count,
-            )  # fmt: skip
+            self._logger.warning("unrecognized RPC connection closed", extra=pairs(peer=_address(transport), reason=why, refused_so_far=self.refused_count))  # fmt: skip
 
     def _unmute(self) -> None:
         self._log_muted = False

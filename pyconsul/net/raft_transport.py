@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 
 from pyconsul.errors import DecodeError, RpcError
+from pyconsul.log import pairs
 from pyconsul.net.connection import FrameConnection
 from pyconsul.net.dial import dial
 from pyconsul.net.frames import RAFT_PROTOCOL
@@ -113,17 +114,17 @@ class RaftTransport:
 
     def _incoming_closed(self, connection: FrameConnection, reason: str) -> None:
         if reason not in ("EOF", "closed here"):
-            self._logger.debug("raft connection closed: peer=%s reason=%r", connection.peer, reason)
+            self._logger.debug("raft connection closed", extra=pairs(peer=connection.peer, reason=reason))
 
     def unreachable(self, address: str, why: str) -> None:
         if address not in self._unreachable:
             self._unreachable.add(address)
-            self._logger.warning("failed to reach raft peer: peer=%s error=%r", address, why)
+            self._logger.warning("failed to reach raft peer", extra=pairs(peer=address, error=why))
 
     def reachable(self, address: str) -> None:
         if address in self._unreachable:
             self._unreachable.discard(address)
-            self._logger.info("raft peer is reachable again: peer=%s", address)
+            self._logger.info("raft peer is reachable again", extra=pairs(peer=address))
 
     def close(self) -> None:
         for peer in self._peers.values():

@@ -82,6 +82,8 @@ class UdpEndpoint:
             return
         if self._mapped and ":" not in host:
             host = "::ffff:" + host
+        elif not self._mapped and ":" in host:
+            return  # an IPv6 member of an IPv4 pool cannot be reached
         transport.sendto(data, (host, port))
 
     def close(self) -> None:

@@ -295,9 +295,7 @@ class _Write:
 
     __slots__ = ("_command", "_consensus", "_data", "_deadline", "_done")
 
-    def __init__(
-        self, consensus: Consensus, command: AnyCommand, data: bytes, done: Callable[[object], None]
-    ) -> None:
+    def __init__(self, consensus: Consensus, command: AnyCommand, data: bytes, done: Callable[[object], None]) -> None:
         self._consensus = consensus
         self._command = command
         self._data = data

@@ -65,9 +65,10 @@ def decode_result(command: AnyCommand, data: bytes) -> object:
 def decode_session(data: bytes) -> Session | None:
     """Raises DecodeError."""
     try:
-        return _decode_session(data)
+        session: Session | None = _decode_session(data)
     except msgspec.MsgspecError as error:
         raise DecodeError(f"unreadable session: {error}") from error
+    return session
 
 
 def decode_plain(data: bytes, kind: Any) -> Any:

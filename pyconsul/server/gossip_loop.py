@@ -11,6 +11,7 @@ import ipaddress
 import logging
 import secrets
 import socket
+import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
@@ -42,6 +43,7 @@ from pyconsul.gossip.swim import SwimConfig
 from pyconsul.net.stream import StreamServer, bind_tcp, endpoint, exchange, read_message
 from pyconsul.net.udp import UdpEndpoint, bind_udp
 from pyconsul.server.gossip_config import GossipConfig, address_filter
+from pyconsul.server.gossip_keys import KeyOperation, KeyringReport, run_key_query
 from pyconsul.server.gossip_resolve import Resolved, resolve
 from pyconsul.storage.member_snapshot import MemberSnapshotFile
 
@@ -137,7 +139,11 @@ class GossipPool:
         lines: list[str] | None = None
         if config.snapshot_path is not None:
             self._file, lines = await asyncio.to_thread(MemberSnapshotFile.open, config.snapshot_path)
-        udp, tcp = self._bind()
+        try:
+            udp, tcp = self._bind()
+        except ConfigError:
+            await self._close_file()
+            raise
         try:
             bound = udp.getsockname()
             self._port = config.advertise_port or bound[1]
@@ -166,8 +172,10 @@ class GossipPool:
             self._running = True
             self._core.start(self._clock.monotonic())
         except BaseException:
+            self._running = False
             udp.close()
             tcp.close()
+            await self._close_file()
             raise
         self._flush()
 
@@ -217,9 +225,12 @@ class GossipPool:
         for future in self._tokens.values():
             future.cancel()
         await self._finish_records()
-        if self._file is not None:
-            await asyncio.to_thread(self._file.close)
-            self._file = None
+        await self._close_file()
+
+    async def _close_file(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            await asyncio.to_thread(file.close)
 
     def _enter(self) -> GossipCore:
         core = self._core
@@ -372,6 +383,10 @@ class GossipPool:
             self._queries.pop(query_id, None)
         return waiting.result
 
+    async def keyring(self, operation: KeyOperation, key: bytes = b"", relay_factor: int = 0) -> KeyringReport:
+        """Lists or changes the keys of all members. Raises CallerError when the query cannot be sent."""
+        return await run_key_query(self, operation, key, relay_factor)
+
     def respond(self, query_id: int, payload: bytes) -> None:
         """Answers a query event. Raises CallerError when it is too late or too large."""
         self._enter().serf.queries.respond(query_id, payload)
@@ -483,7 +498,7 @@ class GossipPool:
         elif isinstance(effect, Log):
             self._write_log(effect.logger, effect.level, effect.text)
         elif isinstance(effect, GossipEvent):
-            self._on_event(effect)
+            self._tell(effect)
         elif isinstance(effect, OpenStream):
             self._spawn(self._background_exchange(effect))
         elif isinstance(effect, Record):
@@ -502,6 +517,13 @@ class GossipPool:
             self._spawn(self._save_keyring(effect.keys))
         elif isinstance(effect, ShutDown):
             self._spawn(self.stop())
+
+    def _tell(self, event: GossipEvent) -> None:
+        try:
+            self._on_event(event)
+        except Exception:
+            # The application's fault must not cost the other effects: gossip would stop answering.
+            self._write_log("serf", logging.ERROR, f"serf: failed to handle {event.kind}: {traceback.format_exc()}")
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from pyconsul.clock import Clock
 from pyconsul.errors import PyconsulError
 from pyconsul.fsm.commands import AnyCommand, KVLock, SessionDestroy, TombstoneReap, Txn
+from pyconsul.log import pairs
 from pyconsul.records.session import Session
 from pyconsul.records.txn import TxnResult
 from pyconsul.server.lock_delays import LockDelays
@@ -103,7 +104,7 @@ class Leader:
             return
         now = self._clock.monotonic()
         for session_id in self.timers.expired(now):
-            self._logger.debug("Session TTL expired: session=%s", session_id)
+            self._logger.debug("Session TTL expired", extra=pairs(session=session_id))
             self._write(SessionDestroy(session_id), self._retry_later(session_id))
         if self._traces and self._traces[0][0] <= now:
             index = 0
@@ -115,7 +116,7 @@ class Leader:
         def done(result: object) -> None:
             if not isinstance(result, PyconsulError) or not self.active:
                 return  # destroyed; or the next leader gives it its full time again
-            self._logger.error("Failed to invalidate session: session=%s error=%r", session_id, str(result))
+            self._logger.error("Failed to invalidate session", extra=pairs(session=session_id, error=result))
             session = self._store().sessions.get(session_id)
             if session is not None:
                 self.timers.start(session, self._clock.monotonic())
@@ -124,7 +125,7 @@ class Leader:
 
     def _reaped(self, result: object) -> None:
         if isinstance(result, PyconsulError) and self.active:
-            self._logger.error("Failed to reap tombstones: error=%r", str(result))
+            self._logger.error("Failed to reap tombstones", extra=pairs(error=result))
             newest = self._store().kv.tombstones.newest
             if newest:
                 self._traces.append((self._trace_due(self._clock.monotonic()), newest))

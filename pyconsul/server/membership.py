@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Protocol
 
-from pyconsul.gossip.member import SerfMember
+from pyconsul.gossip.member import Member
 from pyconsul.server.reconcile import MemberView
 from pyconsul.server.server_tags import ServerInfo, parse_server
 
@@ -14,16 +12,9 @@ from pyconsul.server.server_tags import ServerInfo, parse_server
 class Pool(Protocol):
     """What is needed of a gossip pool."""
 
-    def members(self) -> list[SerfMember]: ...
+    def members(self) -> list[Member]: ...
 
     def fire_event(self, name: str, payload: bytes, coalesce: bool) -> None: ...
-
-
-def host_of(address: bytes) -> str:
-    """The text of 4 or 16 address bytes; IPv4-mapped ones as IPv4."""
-    parsed = ip_address(address)
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return str(mapped or parsed)
 
 
 class Membership:
@@ -46,21 +37,18 @@ class Membership:
         self._pool.fire_event("consul:new-leader", node_name.encode(), False)
 
 
-def server_of(member: SerfMember) -> ServerInfo | None:
-    return parse_server(member.name, host_of(member.addr), int(member.status), member.tags)
+def server_of(member: Member) -> ServerInfo | None:
+    return parse_server(member.name, member.address_text, member.status, member.tags)
 
 
-def view_of(member: SerfMember) -> MemberView:
+def view_of(member: Member) -> MemberView:
     return MemberView(
         name=member.name,
         id=member.tags.get("id", ""),
-        host=host_of(member.addr),
+        host=member.address_text,
         role=member.tags.get("role", ""),
         datacenter=member.tags.get("dc", ""),
-        status=int(member.status),
+        status=member.status,
         server=server_of(member),
         serf_versions=(member.protocol_cur, member.protocol_min, member.protocol_max),
     )
-
-
-__all__ = ["Callable", "Membership", "Pool", "host_of", "server_of", "view_of"]

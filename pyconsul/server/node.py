@@ -13,12 +13,14 @@ from collections.abc import Callable
 from pyconsul.clock import Clock, Random
 from pyconsul.errors import ConfigError, PyconsulError, RetryError, RpcError
 from pyconsul.fsm.commands import AnyCommand, AutopilotConfigSet
+from pyconsul.log import pairs
 from pyconsul.net.dial import join_host_port
 from pyconsul.net.frames import RAFT_PROTOCOL, RPC_PROTOCOL
 from pyconsul.net.listener import Listener
 from pyconsul.net.raft_transport import RaftTransport
 from pyconsul.net.rpc import RpcServer
-from pyconsul.raft.config import AddNonVoter, AddVoter, RaftConfig, RemoveServer as RemovePeer
+from pyconsul.raft.config import AddNonVoter, AddVoter, RaftConfig
+from pyconsul.raft.config import RemoveServer as RemovePeer
 from pyconsul.raft.core import Raft
 from pyconsul.raft.messages import Configuration, Server, SoftState
 from pyconsul.server import forward
@@ -99,11 +101,11 @@ class ConsensusServer:
         recovered = storage.recovered
         if recovered.torn_bytes:
             self._raft_logger.warning(
-                "cut off an unfinished write at the end of the log: bytes=%d", recovered.torn_bytes
+                "cut off an unfinished write at the end of the log", extra=pairs(bytes=recovered.torn_bytes)
             )
         if recovered.damaged is not None:
             self._raft_logger.error(
-                "a damaged snapshot was passed over, the log makes up for it: file=%s", recovered.damaged
+                "a damaged snapshot was passed over, the log makes up for it", extra=pairs(file=recovered.damaged)
             )
         machine = await loop.run_in_executor(None, restore_newest, storage, self._raft_logger)
         core = Raft(
@@ -129,10 +131,20 @@ class ConsensusServer:
             self.config.tick_seconds, ELECTION_TICKS,
         )  # fmt: skip
         self._leader = Leader(
-            self._clock, self._logger, lambda: self.raft.machine.store, self._write_own, self.config.session_ttl_min_seconds
+            self._clock,
+            self._logger,
+            lambda: self.raft.machine.store,
+            self._write_own,
+            self.config.session_ttl_min_seconds,
         )
         self.consensus = Consensus(
-            self.raft, self._leader, self._pool, self._clock, self._random, self.config.hold_seconds, self._describe_peer
+            self.raft,
+            self._leader,
+            self._pool,
+            self._clock,
+            self._random,
+            self.config.hold_seconds,
+            self._describe_peer,
         )
         self.raft.on_soft_state = self._role_changed
         self.raft.on_applied = self._applied
@@ -159,11 +171,9 @@ class ConsensusServer:
             own = Server(config.node_id, self.own_address, True)
             core.bootstrap(Configuration((own,)))
         self._raft_logger.info(
-            "initial configuration: index=%d servers=%s", core.configuration_index, shown(core.configuration)
+            "initial configuration", extra=pairs(index=core.configuration_index, servers=shown(core.configuration))
         )
-        self._raft_logger.info(
-            'entering follower state: follower="Node at %s [Follower]" leader=%s', self.own_address, core.leader_id
-        )
+        self._raft_logger.info("entering follower state", extra=pairs(follower=f"Node at {self.own_address} [Follower]", leader=core.leader_id))
         if len(core.configuration.servers) == 1 and core.configuration.servers[0].id == config.node_id:
             core.campaign()  # nobody else can lead, so there is nothing to wait for
         self.raft.start()
@@ -247,14 +257,15 @@ class ConsensusServer:
             for server in servers:
                 if await self._peers_of(server):
                     self._logger.info(
-                        "Existing Raft peers reported by server, disabling bootstrap mode: server=%s", server.name
+                        "Existing Raft peers reported by server, disabling bootstrap mode",
+                        extra=pairs(server=server.name),
                     )
                     self.expect = 0
                     return
             if self.raft.core.last_index:
                 return
             addresses = ",".join(each.address for each in decision.configuration.servers)
-            self._logger.info("Found expected number of peers, attempting bootstrap: peers=%s", addresses)
+            self._logger.info("Found expected number of peers, attempting bootstrap", extra=pairs(peers=addresses))
             self.raft.core.bootstrap(decision.configuration)
             self.expect = 0
             self.raft.wake()
@@ -275,7 +286,8 @@ class ConsensusServer:
                 return peers
             except RpcError as error:
                 self._logger.error(
-                    "Failed to confirm peer status for server (will retry): server=%s error=%r", server.name, str(error)
+                    "Failed to confirm peer status for server (will retry)",
+                    extra=pairs(server=server.name, error=error),
                 )
                 if self.membership is None or all(
                     each.id != server.id or each.status != 1 for each in self.membership.servers()
@@ -292,17 +304,11 @@ class ConsensusServer:
         names = {"leader": "leader", "follower": "follower", "candidate": "candidate"}
         state = names.get(soft.role)
         if state == "leader":
-            self._raft_logger.info(
-                'entering leader state: leader="Node at %s [Leader]" term=%d', self.own_address, core.term
-            )
+            self._raft_logger.info("entering leader state", extra=pairs(leader=f"Node at {self.own_address} [Leader]", term=core.term))
         elif state == "candidate":
-            self._raft_logger.info(
-                'entering candidate state: node="Node at %s [Candidate]" term=%d', self.own_address, core.term
-            )
+            self._raft_logger.info("entering candidate state", extra=pairs(node=f"Node at {self.own_address} [Candidate]", term=core.term))
         elif state == "follower":
-            self._raft_logger.info(
-                'entering follower state: follower="Node at %s [Follower]" leader=%s', self.own_address, soft.leader
-            )
+            self._raft_logger.info("entering follower state", extra=pairs(follower=f"Node at {self.own_address} [Follower]", leader=soft.leader))
         if soft.role != "leader" and self._leader.active:
             self._logger.info("cluster leadership lost")
             self._leader.stop()
@@ -313,7 +319,7 @@ class ConsensusServer:
         if soft.leader and soft.leader != self._last_leader:
             address = self.consensus.leader_address()
             if soft.leader != core.id:
-                self._logger.info("New leader elected: payload=%s", self._name_of(soft.leader))
+                self._logger.info("New leader elected", extra=pairs(payload=self._name_of(soft.leader)))
             asyncio.get_running_loop().call_later(OLD_LEADER_SECONDS, self._drop_others, address)
             self._last_leader = soft.leader
         self.consensus.leader_changed()
@@ -332,7 +338,7 @@ class ConsensusServer:
             self._leader.observe(effects)
         if raft.leads_and_caught_up and not self._leader.active:
             self._logger.info("cluster leadership acquired")
-            self._logger.info("New leader elected: payload=%s", self.config.node_name)
+            self._logger.info("New leader elected", extra=pairs(payload=self.config.node_name))
             self._leader.start()
             self._promotion = self._new_promotion()
             self._leader_duties = self._spawn(self._lead())
@@ -388,22 +394,22 @@ class ConsensusServer:
         try:
             if isinstance(action, AddServer):
                 server = action.server
-                self._logger.info("adding server to raft: id=%s address=%s", server.id, server.address)
+                self._logger.info("adding server to raft", extra=pairs(id=server.id, address=server.address))
                 change = AddVoter(server.id, server.address) if server.voter else AddNonVoter(server.id, server.address)
                 core.propose_configuration(change)
                 self.raft.wake()
             elif isinstance(action, RemoveServer):
-                self._logger.info("removing server from raft: id=%s", action.id)
+                self._logger.info("removing server from raft", extra=pairs(id=action.id))
                 core.propose_configuration(RemovePeer(action.id))
                 self.raft.wake()
             else:
                 if member:
-                    self._logger.info("member changed, updating catalog: member=%s", member)
+                    self._logger.info("member changed, updating catalog", extra=pairs(member=member))
                 await self._write(action)
         except (RetryError, PyconsulError) as error:
             # One change of the configuration at a time, and a leader may be deposed at any moment: the next round of
             # reconciliation finds what is still to be done.
-            self._logger.debug("reconciliation is put off: action=%r error=%r", type(action).__name__, str(error))
+            self._logger.debug("reconciliation is put off", extra=pairs(action=type(action).__name__, error=error))
             asyncio.get_running_loop().call_later(DUTY_SECONDS, self._reconcile_wanted.set)
 
     def _promote(self, now: float) -> None:
@@ -427,7 +433,7 @@ class ConsensusServer:
                 core.propose_configuration(AddVoter(id_, server.address))
             except RetryError:
                 return  # one change at a time; the next round comes in a second
-            self._logger.info("promoting server to voter: id=%s address=%s", id_, server.address)
+            self._logger.info("promoting server to voter", extra=pairs(id=id_, address=server.address))
             self.raft.wake()
 
     # Inside
@@ -447,14 +453,15 @@ class ConsensusServer:
         self.raft.receive(payloads)
 
     def _disk_failed(self, error: Exception) -> None:
-        self._raft_logger.error("the disk failed, nothing is known of it any more, stopping: error=%r", str(error))
+        self._raft_logger.error("the disk failed, nothing is known of it any more, stopping", extra=pairs(error=error))
         self._on_fatal(error)
 
     def _disk_full(self, full: bool) -> None:
         self.raft.disk_full = full
         if full:
             self._raft_logger.error(
-                "no space left on device: writes are refused, reads go on; make room below %s", self.config.data_dir
+                "no space left on device: writes are refused, reads go on; make room",
+                extra=pairs(below=self.config.data_dir),
             )
         else:
             self._raft_logger.info("there is space on the device again: writes are accepted")
@@ -466,7 +473,7 @@ class ConsensusServer:
             now = self._clock.monotonic()
             if now - last[0] >= 1.0:
                 last[0] = now
-                self._raft_logger.info("reading the log: done=%d%% bytes=%d", 100 * done // max(total, 1), total)
+                self._raft_logger.info("reading the log", extra=pairs(done=f"{100 * done // max(total, 1)}%", bytes=total))
 
         return report
 
@@ -489,7 +496,7 @@ class ConsensusServer:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            self._logger.error("a background task failed: error=%r", task.exception(), exc_info=task.exception())
+            self._logger.error("a background task failed", exc_info=task.exception())
 
     async def _until(self, condition: Callable[[], bool], seconds_max: float) -> bool:
         deadline = self._clock.monotonic() + seconds_max

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pyconsul.errors import DecodeError, DiskFullError, PyconsulError, StorageError
 from pyconsul.fsm.apply import StateMachine
+from pyconsul.log import pairs
 from pyconsul.raft.messages import ChunkRequest, SnapshotChunk, SnapshotMeta, SnapshotReply
 from pyconsul.state.store import Store
 from pyconsul.storage.raft_storage import RaftStorage
@@ -70,9 +71,7 @@ class SnapshotWork:
             return
         applied = self.raft.core.applied_index
         since = applied - self.last_index
-        if since >= self.threshold and (
-            now - self._last_taken >= self.interval_seconds or since >= 4 * self.threshold
-        ):
+        if since >= self.threshold and (now - self._last_taken >= self.interval_seconds or since >= 4 * self.threshold):
             self._last_taken = now
             self._taking = asyncio.get_running_loop().create_task(self._take())
 
@@ -80,7 +79,7 @@ class SnapshotWork:
         try:
             await self._write_snapshot()
         except DiskFullError as error:
-            self._logger.error("failed to take snapshot, disk is full: error=%r", str(error))
+            self._logger.error("failed to take snapshot, disk is full", extra=pairs(error=error))
         except StorageError as error:
             self._on_failure(error)
         finally:
@@ -89,7 +88,7 @@ class SnapshotWork:
     async def _write_snapshot(self) -> None:
         raft = self.raft
         meta = raft.core.snapshot_meta(raft.core.applied_index)
-        self._logger.info("starting snapshot up to: index=%d", meta.index)
+        self._logger.info("starting snapshot up to", extra=pairs(index=meta.index))
         chunks = raft.machine.snapshot()
         loop = asyncio.get_running_loop()
         writer = await loop.run_in_executor(self._executor, self._storage.snapshots.create, meta)
@@ -101,7 +100,7 @@ class SnapshotWork:
             await loop.run_in_executor(self._executor, writer.abort)
             raise
         self._saved(meta)
-        self._logger.info("snapshot complete up to: index=%d", meta.index)
+        self._logger.info("snapshot complete up to", extra=pairs(index=meta.index))
 
     def _saved(self, meta: SnapshotMeta) -> None:
         raft = self.raft
@@ -125,7 +124,7 @@ class SnapshotWork:
         loop = asyncio.get_running_loop()
         newest = await loop.run_in_executor(self._executor, self._storage.snapshots.newest)
         if newest is None:
-            self._logger.error("a follower needs a snapshot and there is none: peer=%s", request.to)
+            self._logger.error("a follower needs a snapshot and there is none", extra=pairs(peer=request.to))
             return
         meta, size, _ = newest
         offset = request.offset if meta.index == request.index else 0
@@ -134,7 +133,7 @@ class SnapshotWork:
                 self._executor, self._storage.snapshots.read, meta.index, offset, CHUNK_BYTES
             )
         except PyconsulError as error:
-            self._logger.error("failed to read snapshot: index=%d error=%r", meta.index, str(error))
+            self._logger.error("failed to read snapshot", extra=pairs(index=meta.index, error=error))
             return
         if raft.core.role != "leader" or raft.core.term != request.term:
             return
@@ -178,7 +177,7 @@ class SnapshotWork:
         meta = chunk.meta
         loop = asyncio.get_running_loop()
         try:
-            self._logger.info("Installing remote snapshot: index=%d", meta.index)
+            self._logger.info("Installing remote snapshot", extra=pairs(index=meta.index))
             await raft.on_disk(lambda: self._storage.snapshots.finish(meta))
             machine = await loop.run_in_executor(self._executor, restore_newest, self._storage, self._logger)
         except DiskFullError:
@@ -187,7 +186,7 @@ class SnapshotWork:
             raft.wake()
             return
         except DecodeError as error:
-            self._logger.error("failed to install snapshot: index=%d error=%r", meta.index, str(error))
+            self._logger.error("failed to install snapshot", extra=pairs(index=meta.index, error=error))
             raft.core.snapshot_failed(meta)
             raft.wake()
             return
@@ -201,7 +200,7 @@ class SnapshotWork:
         raft.core.snapshot_installed(meta)
         raft.snapshot_restored(machine)
         old.store.watches.fire_all()
-        self._logger.info("Installed remote snapshot: index=%d", meta.index)
+        self._logger.info("Installed remote snapshot", extra=pairs(index=meta.index))
 
     async def stop(self) -> None:
         for task in (self._taking, self._installing_task, *self._reading):
@@ -220,9 +219,9 @@ def restore_newest(storage: RaftStorage, logger: logging.Logger) -> StateMachine
     newest = storage.snapshots.newest()
     if newest is not None:
         meta, size, _ = newest
-        logger.info("restoring snapshot: index=%d bytes=%d", meta.index, size)
+        logger.info("restoring snapshot", extra=pairs(index=meta.index, bytes=size))
         machine.restore(storage.snapshots.state(meta.index))
-        logger.info("restored snapshot: index=%d", meta.index)
+        logger.info("restored snapshot", extra=pairs(index=meta.index))
     return machine
 
 
