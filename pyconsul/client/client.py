@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     Query = Sequence[tuple[str, str]]
 
 
+REDIRECTS_MAX = 10
+_REDIRECTS = (301, 302, 303, 307, 308)
+_REDIRECTS_AS_THEY_ARE = (307, 308)
+
+
 class Answer:
     """What an agent said. ``headers``: names in lower case."""
 
@@ -101,15 +106,29 @@ class Client:
         return f"{self.settings.scheme}://{escape_host(self.settings.authority)}{_target(path, query)}"
 
     def request(self, method: str, path: str, query: Query = (), body: bytes | None = None) -> Answer:
-        """Any status is an answer. ``path`` begins with a slash and is not escaped. Raises RequestError."""
+        """Any status is an answer. ``path`` begins with a slash and is not escaped. Raises RequestError.
+
+        A redirect to another path of the same agent is followed, as Consul's client does: an agent answers a path with
+        doubled slashes so.
+        """
         query = self._whole_query(method, query)
-        try:
-            connection, status, headers = self._start(method, path, query, body)
-            content = b"".join(connection.body(method, status, headers))
-        except Failure as failure:
-            self.close()
-            raise request_error(method, self.url(path, query), failure) from failure
-        return Answer(status, headers, content)
+        target = _target(path, query)
+        for _ in range(REDIRECTS_MAX):
+            try:
+                connection, status, headers = self._start(method, target, body)
+                content = b"".join(connection.body(method, status, headers))
+            except Failure as failure:
+                self.close()
+                raise request_error(method, self.url(path, query), failure) from failure
+            location = headers.get("location", "")
+            if status not in _REDIRECTS or not location.startswith("/") or location.startswith("//"):
+                return Answer(status, headers, content)
+            target = location
+            if status not in _REDIRECTS_AS_THEY_ARE and method != "HEAD":
+                method, body = "GET", None
+        raise request_error(
+            method, self.url(path, query), Failure(f"stopped after {REDIRECTS_MAX} redirects", sent=True)
+        )
 
     def get(self, path: str, query: Query = ()) -> Answer:
         """Raises RequestError, and StatusError unless the status is 200."""
@@ -127,7 +146,7 @@ class Client:
         """Pieces of an answer as they come. Raises RequestError, StatusError; both at the first piece at the latest."""
         query = self._whole_query(method, query)
         try:
-            connection, status, headers = self._start(method, path, query, None)
+            connection, status, headers = self._start(method, _target(path, query), None)
             if status != 200:
                 raise StatusError(status, b"".join(connection.body(method, status, headers)))
             yield from connection.body(method, status, headers)
@@ -139,21 +158,19 @@ class Client:
     def _whole_query(self, method: str, query: Query) -> Query:
         return [*query, *self.query, *(self.read_query if method == "GET" else ())]
 
-    def _start(
-        self, method: str, path: str, query: Query, body: bytes | None
-    ) -> tuple[Connection, int, dict[str, str]]:
+    def _start(self, method: str, target: str, body: bytes | None) -> tuple[Connection, int, dict[str, str]]:
         connection = self._connection
         if connection is None or not connection.idle():
             self.close()
             connection = self._connection = Connection(self.settings)
-        connection.send(self._head(method, path, query, body), body or b"")
+        connection.send(self._head(method, target, body), body or b"")
         status, headers = connection.head()
         return connection, status, headers
 
-    def _head(self, method: str, path: str, query: Query, body: bytes | None) -> bytes:
+    def _head(self, method: str, target: str, body: bytes | None) -> bytes:
         settings = self.settings
         host = "localhost" if settings.socket_path else escape_host(settings.authority)
-        lines = [f"{method} {_target(path, query)} HTTP/1.1", f"Host: {host}", "User-Agent: pyconsul"]
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "User-Agent: pyconsul"]
         if settings.token:
             lines.append(f"X-Consul-Token: {settings.token}")
         if settings.auth:

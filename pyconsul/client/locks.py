@@ -11,10 +11,10 @@ import json
 import threading
 import time
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from pyconsul.client.client import Answer, Client, Query
+from pyconsul.client.client import Answer, Client
 from pyconsul.client.errors import AnswerError, ClientError, RequestError, StatusError
 
 LOCK_FLAGS = 0x2DDCCBC058A50C18
@@ -29,6 +29,7 @@ RETRY_S = 1.0
 """Pause after an error of an agent or of the network."""
 
 MakeClient = Callable[[], Client]
+Query = Sequence[tuple[str, str]]
 
 
 class ConflictError(ClientError):

@@ -207,8 +207,8 @@ COMMANDS = {
         wal,
         usage="DATA_DIR",
         flags=(Flag("records", BOOL, "Show every record, not only the files and what is wrong."),),
-        about="Shows what the replicated log in a data directory holds, and where it is damaged. It changes nothing; the "
-        "agent may run. Exits with 1 when something is wrong.",
+        about="Shows what the replicated log in a data directory holds, and where it is damaged. It changes nothing; "
+        "the agent may run. Exits with 1 when something is wrong.",
         examples=("debug wal ./data", "debug wal -records ./data"),
     ),
 }

@@ -112,6 +112,11 @@ class Question:
             return _pair(pairs[0]) if pairs else None
         if self.type == "keyprefix":
             return [_pair(pair) for pair in answer.json_objects()] or None
+        if self.type in ("service", "checks"):
+            from pyconsul_cli import watch_shapes
+
+            shape = watch_shapes.service_entry if self.type == "service" else watch_shapes.check
+            return [shape(entry) for entry in answer.json_objects()]
         value = answer.json()
         if not isinstance(value, list | dict):
             raise AnswerError("the answer is neither a list nor an object: is this an agent's HTTP address?")
