@@ -8,7 +8,7 @@ from typing import Union
 
 import msgspec
 
-from pyconsul.errors import CorruptionError
+from pyconsul.errors import StorageError
 from pyconsul.storage.files import Files, Guard
 from pyconsul.storage.recovery import Replay, read_file, segment_names
 from pyconsul.storage.segment import (
@@ -101,7 +101,7 @@ def _judge(judge: Replay, path: Path, data: bytes, is_last: bool) -> ProblemFoun
     """What recovery says about the segment, without keeping its entries."""
     try:
         judge.read(path, data, is_last, lambda done: None)
-    except CorruptionError as error:
+    except StorageError as error:
         return ProblemFound(path, judge.end, str(error))
     judge.forget_entries()
     if judge.torn_bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from pyconsul.errors import CorruptionError
+from pyconsul.errors import CorruptionError, StorageError
 from pyconsul.raft.messages import Entry, HardState
 from pyconsul.storage.files import Files, Guard, read_all
 from pyconsul.storage.segment import (
@@ -21,6 +21,7 @@ from pyconsul.storage.segment import (
     Batch,
     Damage,
     SegmentHeader,
+    UnknownVersion,
     decode_header,
     read_batches,
     was_followed,
@@ -95,9 +96,11 @@ class Replay:
             self.entries.clear()
 
     def read(self, path: Path, data: bytes, is_last: bool, progress: Callable[[int], None]) -> None:
-        """Takes in one segment file. Raises CorruptionError."""
+        """Takes in one segment file. Raises CorruptionError; StorageError when a newer version wrote it."""
         try:
             header = decode_header(data)
+        except UnknownVersion as version:
+            raise StorageError(f"{path}: {version.reason}: start the newer version that wrote it") from version
         except Damage as damage:
             raise self.corruption(path, damage.offset, damage.reason) from damage
         if path.name != header.name:

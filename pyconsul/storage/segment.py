@@ -59,6 +59,10 @@ class Damage(Exception):
         self.sequence = sequence
 
 
+class UnknownVersion(Damage):
+    """Not damage at all: a newer version of pyconsul wrote the file."""
+
+
 class SegmentHeader(msgspec.Struct, frozen=True):
     """``serial`` orders segments; ``sequence`` numbers the first batch; ``first_index``: the next index at creation."""
 
@@ -92,7 +96,7 @@ class Batch(msgspec.Struct, gc=False):
 
 
 def decode_header(data: bytes) -> SegmentHeader:
-    """Raises Damage."""
+    """Raises Damage, UnknownVersion. (A later version must keep magic, version, and the checksum at the end.)"""
     if len(data) < HEADER_BYTES:
         raise Damage(0, len(data), "the file ends within its header", 0)
     magic, version, serial, first_index, sequence, ident, crc = HEADER.unpack_from(data)
@@ -101,7 +105,7 @@ def decode_header(data: bytes) -> SegmentHeader:
     if crc != crc32(data[: HEADER_BYTES - 4]):
         raise Damage(0, 0, "the checksum of the header is wrong", 0)
     if version != VERSION:
-        raise Damage(0, len(MAGIC), f"format version {version} is not known to this version of pyconsul", 0)
+        raise UnknownVersion(0, len(MAGIC), f"format version {version} is not known to this version of pyconsul", 0)
     return SegmentHeader(serial, first_index, sequence, ident)
 
 

@@ -135,7 +135,8 @@ class SnapshotStore:
         self._files = files
         self._guard = guard
         self._installed = installed
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # around _kept, held for moments only
+        self._keeping = threading.Lock()  # around a change of the folder; taken before _lock
         self._kept = found
         self._incoming: _Incoming | None = None
 
@@ -236,6 +237,11 @@ class SnapshotStore:
             info = verify(self._files, temporary)
         if info.meta != meta:
             raise SnapshotDamage(0, f"it says that it is of index {info.meta.index} and term {info.meta.term}")
+        # Two of these at once (one written here, one received) must not remove each other's file.
+        with self._keeping:
+            self._keep_verified(temporary, info)
+
+    def _keep_verified(self, temporary: Path, info: SnapshotInfo) -> None:
         path = self.root / file_name(info.meta, info.id)
         try:
             with self._guard.change("rename", temporary):

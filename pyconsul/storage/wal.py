@@ -6,6 +6,7 @@ the log as it was, in memory and on disk.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,6 +74,15 @@ class Wal:
             self._files.sync(self._handle)
         with self._guard.final("sync", self.root):
             self._files.sync_dir(self.root)
+        self._protect_last_batch(0)
+
+    def _protect_last_batch(self, flags: int) -> None:
+        """Adds an empty batch: from now on damage to the batch before it can be told from a torn write.
+
+        On a full disk it is left out, since the log is complete without it. Raises StorageError.
+        """
+        with contextlib.suppress(DiskFullError):
+            self._write(None, (), flags)
 
     def append(self, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
         """One batch, one sync. Entries overwrite what is stored at their first index and after it.
@@ -117,17 +127,12 @@ class Wal:
             self.terms.drop_to(min(segment.last, self.terms.last_index))
 
     def close(self) -> None:
-        """Adds an empty batch, so that damage to the last one will be told from a torn write, and closes the file.
-
-        A full disk or an earlier failure only means that this batch is missing. Raises StorageError.
-        """
+        """Marks the orderly end, unless the disk failed before, and closes the file. Raises StorageError."""
         if self._handle == CLOSED:
             return
         try:
             if self._guard.failed is None:
-                self._write(None, (), FLAG_CLOSED)
-        except DiskFullError:
-            return  # the log is complete without it
+                self._protect_last_batch(FLAG_CLOSED)
         finally:
             handle, self._handle = self._handle, CLOSED
             self._files.close(handle)

@@ -252,6 +252,17 @@ def test_a_disk_that_fails_at_start(name: str) -> None:
     assert reopened(files).recovered.entries == entries(1, 2)
 
 
+def test_a_full_disk_does_not_prevent_a_start() -> None:
+    files, _ = opened()
+    files.kill()
+    files.fail("write", errno.ENOSPC)
+    storage = RaftStorage.open(ROOT, files)
+    assert storage.recovered.entries == entries(1, 2)
+    assert storage.failed is None
+    storage.save(None, entries(3, 3))
+    assert reopened(files).recovered.entries == entries(1, 3)
+
+
 def test_a_full_disk_at_the_end_is_no_error() -> None:
     files, storage = opened()
     files.fail("write", errno.ENOSPC)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
-from pyconsul.errors import CorruptionError
+from pyconsul.errors import CorruptionError, StorageError
 from pyconsul.raft.messages import Configuration, Entry, HardState, SnapshotMeta
 from pyconsul.storage import recovery
 from pyconsul.storage.files import Files
 from pyconsul.storage.memory import MemoryFiles
 from pyconsul.storage.raft_storage import RaftStorage
-from pyconsul.storage.segment import CONTINUE, ENTRY, HARD_STATE, HEADER_BYTES, encode_batch
+from pyconsul.storage.segment import COMMIT_FRAME_BYTES, CONTINUE, ENTRY, HARD_STATE, HEADER_BYTES, encode_batch
 
 ROOT = Path("/data/raft")
 
@@ -62,7 +63,8 @@ def test_the_last_batch_torn_at_every_byte() -> None:
         assert storage.recovered.torn_bytes == size - last
         assert storage.recovered.hard_state == HardState(4, "me", 3)
         assert storage.recovered.entries == entries(1, 1, 3) + entries(4, 4, 6)
-        assert files.contents(path) == data[:last]
+        assert files.contents(path)[:last] == data[:last]
+        assert len(files.contents(path)) == last + COMMIT_FRAME_BYTES
         files.kill()
 
 
@@ -131,6 +133,30 @@ def test_after_an_orderly_end_the_last_batch_is_protected_too() -> None:
         assert len(storage.recovered.entries) == 9
         files.kill()
         replace(files, path, data)
+
+
+def test_after_a_restart_the_last_batch_before_it_is_protected() -> None:
+    files = written()
+    RaftStorage.open(ROOT, files)
+    files.kill()
+    [path] = segments(files)
+    files.damage(path, batch_starts(files.contents(path))[-2] + 30, b"?")
+    with pytest.raises(CorruptionError, match="a later batch follows"):
+        RaftStorage.open(ROOT, files)
+
+
+def test_a_file_of_a_newer_version_is_not_called_damaged() -> None:
+    files = written()
+    [path] = segments(files)
+    header = bytearray(files.contents(path)[:HEADER_BYTES])
+    header[8] = 2
+    header[-4:] = crc32(header[:-4]).to_bytes(4, "little")
+    files.damage(path, 0, bytes(header))
+    with pytest.raises(
+        StorageError, match=f"{path}: format version 2 is not known .*: start the newer version"
+    ) as caught:
+        RaftStorage.open(ROOT, files)
+    assert not isinstance(caught.value, CorruptionError)
 
 
 def test_damage_with_only_a_torn_batch_after_it_is_refused() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from pyconsul.errors import CorruptionError, DecodeError, InvariantError, RetryError
 from pyconsul.raft.messages import Configuration, Entry, HardState, Server, SnapshotMeta
+from pyconsul.storage.files import Files
 from pyconsul.storage.memory import MemoryFiles
 from pyconsul.storage.raft_storage import RaftStorage
 from pyconsul.storage.snapshots import SYNC_EVERY_BYTES
@@ -400,3 +402,32 @@ def test_compaction_lets_go_of_what_was_recovered() -> None:
     assert storage.recovered.entries
     storage.compact(5)
     assert storage.recovered.entries == storage.recovered.trailing == []
+
+
+def test_two_snapshots_finished_at_once_by_two_threads_do_not_remove_each_other(tmp_path: Path) -> None:
+    """The first is held up while it looks for what to remove; the second must not appear meanwhile."""
+    looking, go_on = threading.Event(), threading.Event()
+
+    class Pausing(Files):
+        paused = False
+
+        def names(self, path: Path) -> list[str]:
+            if threading.current_thread() is first and not self.paused:
+                self.paused = True
+                looking.set()
+                assert go_on.wait(10)
+            return super().names(path)
+
+    first = threading.Thread(target=lambda: take(storage, 3))
+    storage = RaftStorage.open(tmp_path, Pausing())
+    first.start()
+    assert looking.wait(10)
+    second = threading.Thread(target=lambda: take(storage, 5))
+    second.start()
+    second.join(0.05)  # without the lock it is through by then
+    go_on.set()
+    first.join(10)
+    second.join(10)
+    assert storage.snapshots.read(5, 0, 8) == b"PYCSNAP\n"
+    assert newest_index(storage) == 5
+    storage.close()
