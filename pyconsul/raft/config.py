@@ -170,6 +170,11 @@ class Configurations:
     def latest(self) -> Configuration:
         return self._history[-1][1]
 
+    @property
+    def before(self) -> Configuration:
+        """The one that the latest replaced (the latest itself when none is known)."""
+        return self._history[-2 if len(self._history) > 1 else -1][1]
+
     def at(self, index: int) -> tuple[int, Configuration]:
         """The configuration in force at a log index, with the index of its own entry."""
         for item in reversed(self._history):

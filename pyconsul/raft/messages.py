@@ -140,8 +140,17 @@ class TimeoutNow(Message, frozen=True, gc=False, tag=11):
 
 
 AnyMessage = Union[  # noqa: UP007
-    PreVoteRequest, PreVoteReply, VoteRequest, VoteReply, AppendRequest, AppendReply, SnapshotChunk, SnapshotReply,
-    ReadIndexRequest, ReadIndexReply, TimeoutNow,
+    PreVoteRequest,
+    PreVoteReply,
+    VoteRequest,
+    VoteReply,
+    AppendRequest,
+    AppendReply,
+    SnapshotChunk,
+    SnapshotReply,
+    ReadIndexRequest,
+    ReadIndexReply,
+    TimeoutNow,
 ]
 
 

@@ -30,8 +30,7 @@ def may_stand(raft: Raft) -> bool:
     known to be committed. It may be the only server with that entry and a log that wins (section 4.2.2)."""
     if raft.is_voter or raft.configurations.index <= raft.log.commit:
         return raft.is_voter
-    _, before = raft.configurations.at(raft.log.commit)
-    return any(server.id == raft.id and server.voter for server in before.servers)
+    return any(server.id == raft.id and server.voter for server in raft.configurations.before.servers)
 
 
 def members_changed(raft: Raft) -> None:

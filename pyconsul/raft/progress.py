@@ -89,13 +89,13 @@ class Progress:
         if self.state is SendState.SNAPSHOT:
             return
         target = max(self.match + 1, min(hint, self.next - 1))
-        stuck = self.state is SendState.PROBE and target == self.next
-        self._enter(SendState.PROBE)
-        self.next = target
-        if stuck:
+        if self.state is SendState.PROBE and target == self.next:
             # It refuses what it once confirmed, as a server with an emptied disk does: no more than a probe a round.
             self.waiting = True
             self.probe_round = read_round
+            return
+        self._enter(SendState.PROBE)
+        self.next = target
 
     def unreachable(self) -> None:
         """What is on its way is probably lost."""

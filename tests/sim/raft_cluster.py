@@ -34,7 +34,6 @@ from pyconsul.raft.messages import (
     Server,
     SnapshotChunk,
     SnapshotMeta,
-    SnapshotReply,
     VoteReply,
     VoteRequest,
 )

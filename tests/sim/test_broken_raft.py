@@ -14,7 +14,15 @@ import raft_cluster
 from pyconsul.raft import on_append, on_read, on_vote
 from pyconsul.raft.core import Raft, Role
 from pyconsul.raft.log import Log
-from pyconsul.raft.messages import AppendReply, AppendRequest, HardState, ReadState, SnapshotMeta, VoteReply, VoteRequest
+from pyconsul.raft.messages import (
+    AppendReply,
+    AppendRequest,
+    HardState,
+    ReadState,
+    SnapshotMeta,
+    VoteReply,
+    VoteRequest,
+)
 
 Patch = pytest.MonkeyPatch
 BUGS: dict[str, Callable[[Patch], None]] = {}
@@ -226,7 +234,9 @@ def the_entry_before_is_not_compared(patch: Patch) -> None:
 
 @bug
 def conflicting_entries_are_kept(patch: Patch) -> None:
-    patch.setattr(Log, "new_part", lambda self, entries: max(0, min(len(entries), self.last_index - entries[0].index + 1)))
+    patch.setattr(
+        Log, "new_part", lambda self, entries: max(0, min(len(entries), self.last_index - entries[0].index + 1))
+    )
 
 
 @bug
