@@ -55,6 +55,7 @@ class Wal:
         self._sequence = found.sequence
         self._end = found.end
         self._reset: tuple[int, int] | None = None  # (index, term)
+        self._void_to = 0  # index of the last reset
         self._handle = CLOSED
         if self.segments:
             self._continue_last(found.torn_bytes)
@@ -90,6 +91,10 @@ class Wal:
         Raises DiskFullError (nothing has changed), StorageError (nothing can be written any more), InvariantError.
         """
         self._guard.check()
+        if entries and entries[0].index <= self._void_to:
+            entries = self._beyond_reset(entries)
+            if not entries and hard_state is None:
+                return
         if entries:
             self.terms.check(entries)
         if hard_state is not None:
@@ -113,7 +118,22 @@ class Wal:
         Nothing is written yet: until the next batch, recovery comes to the same conclusion from the snapshot.
         """
         self._reset = (index, term)
+        self._void_to = index
         self.terms.reset(index, term)
+
+    def _beyond_reset(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """The entries after the last reset.
+
+        The core learns of an installed snapshot later than the log does, and may meanwhile add entries to what it
+        believes to be the log. The snapshot covers those up to its index; they come from the leader that has them
+        committed, so the last one they have in common must be the same.
+        """
+        common = self._void_to - entries[0].index
+        if common < len(entries):
+            term = self.terms.term_at(self._void_to)
+            same = term is None or entries[common].term == term
+            invariant(same, "entries agree with the snapshot", index=self._void_to, term=term)
+        return entries[common + 1 :]
 
     def compact(self, index: int) -> None:
         """Deletes leading segments that hold no entry after ``index``; never the one in use. Raises StorageError."""

@@ -283,6 +283,25 @@ def test_segments_from_before_a_reset_are_deleted_early(last: int, restarted: bo
     assert RaftStorage.open(ROOT, files, segment_bytes=400).recovered.entries == []
 
 
+def test_entries_that_the_core_adds_before_it_knows_of_the_snapshot() -> None:
+    _, source = opened(last=0)
+    sent = take(source, 30, term=2)
+    files, storage = opened()
+    send(source, storage, 30)
+    storage.snapshots.finish(sent)
+    storage.save(None, entries(2, 21, 25))
+    storage.save(HardState(2, "", 20), entries(2, 26, 29))
+    assert storage.last_index == 30
+    storage.save(None, entries(2, 26, 33))
+    assert storage.last_index == 33
+    with pytest.raises(InvariantError, match="entries agree with the snapshot"):
+        storage.save(None, entries(1, 26, 33))
+    files.crash()
+    storage = RaftStorage.open(ROOT, files)
+    assert storage.recovered.entries == entries(2, 31, 33)
+    assert storage.recovered.hard_state == HardState(2, "", 20)
+
+
 def test_a_snapshot_older_than_the_log_changes_nothing() -> None:
     _, source = opened()
     sent = take(source, 2)
