@@ -141,14 +141,15 @@ def decode_encrypt_key(text: str) -> bytes:
 
 
 def _bad_base64_byte(text: str) -> int:
-    """Where Go's decoder gives up: the first foreign byte, a misplaced ``=``, or the end of a text that is cut."""
+    """Where Go's decoder gives up: at a foreign byte, a misplaced ``=``, or the last group of a text that is cut."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     for at, char in enumerate(text):
-        if char == "=" and at % 4 >= 2:
-            rest = text[at:]
-            if rest in ("=", "==") and len(text) % 4 == 0:
-                continue
-            return min(at + 1, len(text))
+        if char == "=" and at % 4 == 3:
+            return at + 1
+        if char == "=" and at % 4 == 2:
+            if at + 1 == len(text):
+                return len(text)
+            return at + 2 if text[at + 1] == "=" else at
         if char not in alphabet:
             return at
     return len(text) - len(text) % 4
