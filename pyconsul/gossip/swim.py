@@ -170,7 +170,7 @@ class Swim:
         node = self.nodes.get(claim.node)
         takeover = False
         if node is None:
-            if not self._address_allowed(claim):
+            if not own and not self._address_allowed(claim):
                 return
             node = Node(claim.node, claim.address, port, self.context.now)
             self._insert(node)
