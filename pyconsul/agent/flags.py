@@ -125,3 +125,10 @@ def _put(tree: Tree, path: str, value: object) -> None:
         if isinstance(inner, dict):
             tree = inner
     tree[last] = value
+
+
+def key_of_flag(name: str) -> str:
+    """The dotted configuration key that a flag stands for; empty for those that stand for none."""
+    target = AGENT_FLAGS.get(name)
+    wanted = target.into if target is not None else name
+    return next((path for flag, path in _WITH_KEYS if flag.name == wanted), "")
