@@ -109,7 +109,7 @@ def consistency(request: Request, use_cache: bool = True) -> ReadMode:
     max_stale = query.get("max_stale")
     if max_stale:
         try:
-            stale = stale or parse_duration(max_stale) > 0
+            stale = parse_duration(max_stale) > 0 or stale
         except DecodeError as error:
             raise CallerError(f"Invalid max_stale value {numbers.quote(max_stale)}") from error
     if stale and consistent:

@@ -29,6 +29,8 @@ log = logging.getLogger("agent.http")
 KNOWN_STARTS = (b"GET /", b"PUT /", b"DELETE /", b"POST /", b"HEAD /", b"OPTIONS /")
 MENDED_METHOD = b"POST"
 METHOD_BYTES_MAX = 64
+OUT_BYTES_MAX = 262_144
+"""Answers that are ready while bytes are parsed go out together, up to this size."""
 LINGER_SECONDS = 0.5
 """How long a closing connection still takes in what the client sends, so that it reads the answer first."""
 
@@ -61,7 +63,7 @@ class HttpProtocol(asyncio.Protocol):
     __slots__ = (
         "_answer", "_app", "_backlog", "_body", "_chunked", "_closing", "_current", "_discard", "_feeding",
         "_head_bytes", "_head_done", "_head_size", "_headers", "_held", "_http_1_0", "_in_message", "_keep_alive",
-        "_loop", "_method", "_out", "_parser", "_paused", "_peer", "_reading", "_refused", "_server",
+        "_loop", "_method", "_out", "_out_bytes", "_parser", "_paused", "_peer", "_reading", "_refused", "_server",
         "_target", "_task", "_transport",
         "_wants_continue", "counted", "message_began_s", "progress_s", "stuck_bytes", "stuck_since_s",
     )  # fmt: skip
@@ -78,6 +80,7 @@ class HttpProtocol(asyncio.Protocol):
         self._method: bytes | None = None
         self._body: list[bytes] = []
         self._out: list[bytes] = []
+        self._out_bytes = 0
         self._backlog: deque[tuple[Request, bool, bool]] = deque()
         self._current: Request | None = None
         self._answer: Deferred | None = None
@@ -334,9 +337,13 @@ class HttpProtocol(asyncio.Protocol):
         self._http_1_0 = http_1_0
         answer: Answer = self._app.handle(request)
         if type(answer) is Response:
-            self._out.append(self._app.wire(request, answer, keep_alive, http_1_0))
+            data = self._app.wire(request, answer, keep_alive, http_1_0)
+            self._out.append(data)
+            self._out_bytes += len(data)
             if not keep_alive:
                 self._finish_closing()
+            elif self._out_bytes > OUT_BYTES_MAX:
+                self._write_out()  # where the client does not read, this stops the taking of further requests
             return
         self._current = request
         if isinstance(answer, Deferred):
@@ -384,12 +391,17 @@ class HttpProtocol(asyncio.Protocol):
             self._reading = True
             self._transport.resume_reading()
 
-    def _flush(self) -> None:
+    def _write_out(self) -> None:
         out = self._out
-        if out and self._transport is not None:
+        if self._transport is not None:
             data = out[0] if len(out) == 1 else b"".join(out)
             out.clear()
+            self._out_bytes = 0
             self._transport.write(data)
+
+    def _flush(self) -> None:
+        if self._out:
+            self._write_out()
         if self._refused is not None and self._current is None and not self._backlog and self._transport is not None:
             data, self._refused = self._refused, None
             self._transport.write(data)

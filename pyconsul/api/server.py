@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Iterable, Sequence
@@ -79,7 +80,7 @@ class HttpServer:
             raise
         self._servers.extend(opened)
         if self._sweeper is None:
-            self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+            self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep_again)
         return bound
 
     def configure(self, settings: HttpSettings) -> None:
@@ -134,10 +135,13 @@ class HttpServer:
     def close_later(self, transport: asyncio.Transport, seconds: float) -> None:
         self.loop.call_later(seconds, transport.close)
 
-    def _sweep(self) -> None:
-        """Once a second: ends connections that are too slow in asking or in reading."""
-        self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
-        settings, now = self.api.settings, self.loop.time()
+    def _sweep_again(self) -> None:
+        self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep_again)
+        self.sweep(self.loop.time())
+
+    def sweep(self, now: float) -> None:
+        """Once a second: ends connections that are too slow in asking or in reading. ``now``: the loop's time."""
+        settings = self.api.settings
         for connection in list(self.reading):
             age_s = now - connection.message_began_s
             idle_s = now - connection.progress_s
@@ -182,10 +186,12 @@ def _unlink(path: str) -> None:
 
 
 def _remove_dead_socket(path: str) -> None:
-    """A socket file that a process left behind is replaced; one on which somebody listens is not."""
+    """A socket file that a process left behind is removed. Raises OSError when somebody listens on it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(path)
         except (ConnectionRefusedError, FileNotFoundError):
             with suppress(FileNotFoundError):
                 Path(path).unlink()
+            return
+    raise OSError(errno.EADDRINUSE, f"{path} is in use")

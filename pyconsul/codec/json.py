@@ -29,7 +29,7 @@ _MARKUP = (
     (b"\xe2\x80\xa9", b"\\u2029"),
 )
 _needs_escape = re.compile(rb"[<>&]|\xe2\x80[\xa8\xa9]").search
-_is_plain = re.compile(rb'[ -!#-%\'-;=?-\[\]-\x7f]*').fullmatch
+_is_plain = re.compile(rb"[ -!#-%\'-;=?-\[\]-\x7f]*").fullmatch
 _encode = msgspec.json.Encoder().encode
 
 
@@ -98,13 +98,19 @@ def _last_counts(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Of equal names the last counts, and it is also the last in order (names in other cases follow the same rule)."""
     found: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
-            del found[name]
+        found.pop(name, None)
         found[name] = value
     return found
 
 
-_decoder = _json.JSONDecoder(object_pairs_hook=_last_counts, parse_constant=_no_constant)
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise _Refused(f"the number {text[:40]} is out of range")
+    return value
+
+
+_decoder = _json.JSONDecoder(object_pairs_hook=_last_counts, parse_constant=_no_constant, parse_float=_finite)
 _not_space = re.compile(r"[^ \t\n\r]").search
 _surrogates = re.compile("[\ud800-\udfff]")
 
