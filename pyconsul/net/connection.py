@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import cast
 
 from pyconsul.errors import DecodeError
 from pyconsul.net.frames import FrameReader
@@ -37,8 +38,8 @@ class FrameConnection(asyncio.Protocol):
         self.peer = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # the event loop promises it for streams
-        self._transport = transport
+        # uvloop's transports are no subclasses of asyncio's, only their equals.
+        self._transport = transport = cast(asyncio.Transport, transport)
         name = transport.get_extra_info("peername")
         self.peer = f"{name[0]}:{name[1]}" if name else ""
         sock = transport.get_extra_info("socket")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import cast
 
 from pyconsul.log import pairs
 from pyconsul.net.connection import FrameConnection
@@ -25,31 +26,31 @@ class _Selecting(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # the event loop promises it for streams
-        self._transport = transport
+        # uvloop's transports are no subclasses of asyncio's, only their equals.
+        self._transport = transport = cast(asyncio.Transport, transport)
         self._listener.transports.add(transport)
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._listener.handshake_seconds, self._refuse, "no protocol byte in time")
 
     def data_received(self, data: bytes) -> None:
-        assert self._transport is not None  # set by connection_made
+        transport = self._transport
         if self._timer is not None:
             self._timer.cancel()
         accept = self._listener.protocols.get(data[0])
-        if accept is None:
+        if transport is None or accept is None:
             self._refuse(f"unknown protocol byte {data[0]:#04x}")
             return
         protocol = accept()
-        self._transport.set_protocol(protocol)
-        protocol.connection_made(self._transport)
-        self._listener.adopt(self._transport, protocol)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        self._listener.adopt(transport, protocol)
         if len(data) > 1:
             protocol.data_received(data[1:])
 
     def _refuse(self, why: str) -> None:
-        assert self._transport is not None  # set by connection_made
-        self._listener.refused(self._transport, why)
-        self._transport.abort()
+        if self._transport is not None:
+            self._listener.refused(self._transport, why)
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:

@@ -320,7 +320,9 @@ class Agent:
 
     def _exhausted(self, pool: str) -> Callable[[], None]:
         def exhausted() -> None:
-            self._logger.error("Retry join failed", extra=pairs(error=f"agent: max join {pool} retry exhausted, exiting"))
+            self._logger.error(
+                "Retry join failed", extra=pairs(error=f"agent: max join {pool} retry exhausted, exiting")
+            )
             self.exit_code = 1
             self.ended.set()
 
@@ -338,7 +340,7 @@ class Agent:
             info = server_of(member)
             if info is None:
                 continue
-            shown = f'{info.name} (Addr: tcp/{info.rpc_address}) (DC: {info.datacenter})'
+            shown = f"{info.name} (Addr: tcp/{info.rpc_address}) (DC: {info.datacenter})"
             if event.kind == "member-join":
                 joined_server = True
                 self._server_logger.info("Adding LAN server", extra=pairs(server=shown))

@@ -97,7 +97,9 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 class _Process:
     """One agent with its signals."""
 
-    def __init__(self, argv: Sequence[str], config: RuntimeConfig, node_id: str, data_dir: Path, logs: AgentLog) -> None:
+    def __init__(
+        self, argv: Sequence[str], config: RuntimeConfig, node_id: str, data_dir: Path, logs: AgentLog
+    ) -> None:
         self._argv = argv
         self._config = config
         self._node_id = node_id
@@ -113,6 +115,7 @@ class _Process:
         for warning in self._config.warnings:
             logger.warning(warning)
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._unexpected)
         for number in SIGNAL_NAMES:
             loop.add_signal_handler(number, self._signals.put_nowait, number)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
@@ -132,6 +135,15 @@ class _Process:
         logger.info("shutdown complete")
         logger.info("Exit code", extra=pairs(code=code))
         return code
+
+    def _unexpected(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """A callback raised: our mistake, told like any error and with its place, never as bare text on stderr."""
+        error = context.get("exception")
+        self._logger.error(
+            "unexpected error, please report it",
+            extra=pairs(what=context.get("message")),
+            exc_info=error if isinstance(error, BaseException) else None,
+        )
 
     def _start_failed(self, error: PyconsulError) -> None:
         text = str(error)
@@ -233,4 +245,3 @@ class _Process:
     def remove_pid_file(self) -> None:
         if self._pid_file is not None:
             self._pid_file.unlink(missing_ok=True)
-
