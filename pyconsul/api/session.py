@@ -156,16 +156,25 @@ async def create(api: Api, request: Request) -> Response:
     refuse_namespace(request)
     session = _session_of_body(api, request)
     api.check_datacenter(request.query.get("dc"))
-    if not session.node:
-        raise CallerError("Must provide Node", 500)
-    if session.behavior not in BEHAVIORS:
-        raise CallerError(f"Invalid Behavior setting '{session.behavior}'", 500)
-    check_ttl(session.ttl, api.settings.session_ttl_min_ns)
+    try:
+        _check(session, api.settings.session_ttl_min_ns)
+    except CallerError as error:
+        error.forwarded = not api.consensus.is_leader  # the leader's business, which it would have refused
+        raise
     try:
         session_id = await api.consensus.write(SessionCreate(session))
     except PyconsulError as error:
         return error_response(error, APPLY_PREFIX)
     return json_response({"ID": session_id})
+
+
+def _check(session: Session, ttl_min_ns: int) -> None:
+    """Raises CallerError (500) for what is wrong with a session by itself."""
+    if not session.node:
+        raise CallerError("Must provide Node", 500)
+    if session.behavior not in BEHAVIORS:
+        raise CallerError(f"Invalid Behavior setting '{session.behavior}'", 500)
+    check_ttl(session.ttl, ttl_min_ns)
 
 
 def check_ttl(ttl: str, minimum_ns: int) -> None:
