@@ -49,9 +49,9 @@ class App:
         self.configure(api.settings)
 
     def configure(self, settings: HttpSettings) -> None:
-        """Takes new settings for all requests from now on."""
-        self.api.settings = settings
+        """Takes new settings for all requests from now on. Raises ValueError for what is no network."""
         self._networks = parse_networks(settings.allow_write_http_from)
+        self.api.settings = settings
         self._blocked = tuple(prefix.encode() for prefix in settings.block_endpoints)
         self._always_pretty = settings.dev_mode
         self.head_bytes_max = settings.max_header_bytes + HEADER_SLACK_BYTES

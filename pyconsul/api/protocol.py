@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any, cast
 import httptools
 
 from pyconsul.api.limits import HEADER_LINES_MAX
-from pyconsul.api.request import Request, is_malformed
+from pyconsul.api.request import Request, is_malformed, without_token
 from pyconsul.api.response import Answer, Deferred, Response
+from pyconsul.codec.duration import SECOND, format_duration
+from pyconsul.codec.json import to_text
 
 if TYPE_CHECKING:
     from pyconsul.api.server import HttpServer
@@ -61,11 +63,11 @@ class HttpProtocol(asyncio.Protocol):
     to be sent after everything before it was answered."""
 
     __slots__ = (
-        "_answer", "_app", "_backlog", "_body", "_chunked", "_closing", "_current", "_discard", "_feeding",
-        "_head_bytes", "_head_done", "_head_size", "_headers", "_held", "_http_1_0", "_in_message", "_keep_alive",
-        "_loop", "_method", "_out", "_out_bytes", "_parser", "_paused", "_peer", "_reading", "_refused", "_server",
-        "_target", "_task", "_transport",
-        "_wants_continue", "counted", "message_began_s", "progress_s", "stuck_bytes", "stuck_since_s",
+        "_answer", "_app", "_backlog", "_began_s", "_body", "_chunked", "_closing", "_current", "_discard",
+        "_feeding", "_from", "_head_bytes", "_head_done", "_head_size", "_headers", "_held", "_http_1_0",
+        "_in_message", "_keep_alive", "_loop", "_method", "_out", "_out_bytes", "_parser", "_paused", "_peer",
+        "_reading", "_refused", "_server", "_target", "_task", "_transport", "_wants_continue", "counted",
+        "message_began_s", "progress_s", "stuck_bytes", "stuck_since_s",
     )  # fmt: skip
 
     def __init__(self, server: HttpServer) -> None:
@@ -81,6 +83,8 @@ class HttpProtocol(asyncio.Protocol):
         self._body: list[bytes] = []
         self._out: list[bytes] = []
         self._out_bytes = 0
+        self._began_s = 0.0
+        self._from = ""
         self._backlog: deque[tuple[Request, bool, bool]] = deque()
         self._current: Request | None = None
         self._answer: Deferred | None = None
@@ -103,7 +107,9 @@ class HttpProtocol(asyncio.Protocol):
         transport = cast(asyncio.Transport, transport)
         self._transport = transport
         name = transport.get_extra_info("peername")
-        self._peer = name[0] if isinstance(name, tuple) else ""
+        if isinstance(name, tuple):
+            self._peer = name[0]
+            self._from = f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
         self._server.opened(self, self._peer, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -335,9 +341,14 @@ class HttpProtocol(asyncio.Protocol):
     def _begin(self, request: Request, keep_alive: bool, http_1_0: bool) -> None:
         self._keep_alive = keep_alive
         self._http_1_0 = http_1_0
+        logged = log.isEnabledFor(logging.DEBUG)
+        if logged:
+            self._began_s = self._loop.time()
         answer: Answer = self._app.handle(request)
         if type(answer) is Response:
             data = self._app.wire(request, answer, keep_alive, http_1_0)
+            if logged:
+                self._log(request)
             self._out.append(data)
             self._out_bytes += len(data)
             if not keep_alive:
@@ -373,10 +384,22 @@ class HttpProtocol(asyncio.Protocol):
             return
         self._current = self._answer = None
         self._out.append(self._app.wire(request, response, self._keep_alive, self._http_1_0))
+        if log.isEnabledFor(logging.DEBUG):
+            self._log(request)
         if not self._keep_alive:
             self._finish_closing()
         if not self._feeding:
             self._go_on()
+
+    def _log(self, request: Request) -> None:
+        latency_ns = int((self._loop.time() - self._began_s) * SECOND)
+        log.debug(
+            "Request finished: method=%s url=%s from=%s latency=%s",
+            to_text(request.method),
+            without_token(request.target),
+            self._from,
+            format_duration(latency_ns),
+        )
 
     def _go_on(self) -> None:
         """Takes requests from the backlog while nothing is being answered and the client reads."""

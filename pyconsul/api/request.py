@@ -8,6 +8,7 @@ from pyconsul.api.params import NO_QUERY, Query
 from pyconsul.codec import json
 
 _escape = re.compile(rb"%([0-9A-Fa-f]{2})")
+_token = re.compile(rb"([?&]token=)[^&]*")
 _is_bad_escape = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
 
 
@@ -60,6 +61,11 @@ class Request:
             return token
         scheme, _, credentials = self.header(b"authorization").partition(" ")
         return credentials.strip() if scheme.lower() == "bearer" else ""
+
+
+def without_token(target: bytes) -> str:
+    """The target as a log may show it: tokens are secrets."""
+    return json.to_text(_token.sub(rb"\1<hidden>", target))
 
 
 def unescape(data: bytes) -> bytes:

@@ -84,9 +84,9 @@ class HttpServer:
         return bound
 
     def configure(self, settings: HttpSettings) -> None:
-        """New settings, also for connections that are open."""
-        self._clients.maximum = settings.http_max_conns_per_client
+        """New settings, also for connections that are open. Raises ValueError for what is no network."""
         self.app.configure(settings)
+        self._clients.maximum = settings.http_max_conns_per_client
 
     async def close(self, grace_s: float = 5.0) -> None:
         """Stops listening, lets what is under way end within ``grace_s``, and cuts off the rest."""

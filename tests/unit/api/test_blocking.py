@@ -186,7 +186,9 @@ async def test_sessions_and_catalog() -> None:
     site = Site()
     creating = site.app.handle(Request(b"PUT", b"/v1/session/create"))
     assert asyncio.iscoroutine(creating)
-    session_id = json.loads((await creating).body)["ID"]
+    created = await creating
+    assert isinstance(created, Response)
+    session_id = json.loads(created.body)["ID"]
     index = site.index
     one, everything, of_node, nodes = (
         site.ask(f"/v1/{target}?index={index}")

@@ -429,3 +429,15 @@ async def test_a_dead_local_socket_is_replaced_and_a_living_one_is_not(tmp_path:
         await here.server.start(unix_sockets=[path])
         with pytest.raises(OSError):
             await there.server.start(unix_sockets=[path])
+
+
+async def test_requests_are_logged_without_tokens(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", logger="agent.http")
+    async with site() as here:
+        peer = await here.connect()
+        await peer.ask(b"GET /v1/kv/a?token=secret&raw HTTP/1.1\r\nHost: x\r\n\r\n")
+        await peer.ask(b"PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1")
+    texts = [record.getMessage() for record in caplog.records if record.name == "agent.http"]
+    assert len(texts) == 2
+    assert texts[0].startswith("Request finished: method=GET url=/v1/kv/a?token=<hidden>&raw from=127.0.0.1:")
+    assert " latency=" in texts[1]
