@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """One command for everything a checkout is for; needs Python 3.11 or later, git and access to a package index.
 
-    python3 dev.py serve    a single server on this machine, data in ./pyconsul-data
-    python3 dev.py test     all tests of the default run
-    python3 dev.py check    linters, types, import directions
-    python3 dev.py ready    only make .venv with pyconsul and its tools in it
+python3 dev.py serve    a single server on this machine, data in ./pyconsul-data
+python3 dev.py test     all tests of the default run
+python3 dev.py check    linters, types, import directions
+python3 dev.py ready    only make .venv with pyconsul and its tools in it
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def ready() -> None:
     declared = ROOT / "pyproject.toml"
     if STAMP.exists() and STAMP.stat().st_mtime >= declared.stat().st_mtime:
         return
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 (whoever runs this may have an older one)
         sys.exit(f"pyconsul needs Python 3.11 or later, this is {sys.version.split()[0]}")
     print("making .venv (once; takes about a minute)", flush=True)
     venv.create(VENV, with_pip=True)
@@ -53,10 +53,9 @@ def ready() -> None:
 
 def serve(arguments: list[str]) -> int:
     data = ROOT / "pyconsul-data"
-    print(f"data: {data}\nUI:   http://127.0.0.1:8500/ui/\nAPI:  http://127.0.0.1:8500/v1/   (Ctrl-C ends it)", flush=True)
-    return run(
-        str(BIN / "pyconsul"), "agent", "-server", "-bootstrap", "-ui", "-bind=127.0.0.1", f"-data-dir={data}", *arguments
-    )  # fmt: skip
+    print(f"data: {data}\nUI:   http://127.0.0.1:8500/ui/\nAPI:  http://127.0.0.1:8500/v1/   (Ctrl-C ends it)")
+    flags = ["-server", "-bootstrap", "-ui", "-bind=127.0.0.1", f"-data-dir={data}"]
+    return run(str(BIN / "pyconsul"), "agent", *flags, *arguments)
 
 
 def check() -> int:

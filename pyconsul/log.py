@@ -1,4 +1,6 @@
-"""Log lines with pairs: ``logger.info("snapshot complete", extra=pairs(index=7))`` shows ``snapshot complete: index=7``.
+"""Log lines with pairs.
+
+``logger.info("snapshot complete", extra=pairs(index=7))`` shows ``snapshot complete: index=7``.
 
 How a line looks is decided in agent/log_lines.py; whoever logs only says what belongs to it.
 """

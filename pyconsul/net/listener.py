@@ -87,7 +87,10 @@ class Listener:
         if not self._log_muted:
             self._log_muted = True
             asyncio.get_running_loop().call_later(1.0, self._unmute)
-            self._logger.warning("unrecognized RPC connection closed", extra=pairs(peer=_address(transport), reason=why, refused_so_far=self.refused_count))  # fmt: skip
+            self._logger.warning(
+                "unrecognized RPC connection closed",
+                extra=pairs(peer=_address(transport), reason=why, refused_so_far=self.refused_count),
+            )
 
     def _unmute(self) -> None:
         self._log_muted = False

@@ -31,6 +31,8 @@ from pyconsul.server.gossip_loop import GossipPool
 from pyconsul.server.membership import Membership, server_of, view_of
 from pyconsul.server.node import ConsensusServer
 from pyconsul.server.server_tags import server_tags
+from pyconsul.ui.files import BuiltFiles, FolderFiles
+from pyconsul.ui.handler import UiHandler
 from pyconsul.version import CONSUL_API_VERSION
 
 HTTP_GRACE_SECONDS = 1.0
@@ -146,6 +148,7 @@ class Agent:
         config = self.config
         self.http = HttpServer(self, http_settings(config), self._clock, self._random)
         self._started.append(self._stop_http)
+        self._add_page()
         for listen in config.addresses.http:
             if listen.unix:
                 await self._listen(self.http.start(unix_sockets=[listen.host]), f"listen unix {listen}")
@@ -156,6 +159,20 @@ class Agent:
             self._logger.info("Starting server", extra=pairs(address=shown, network="tcp", protocol="http"))
             if config.ui.enabled:
                 self._logger.info("The web page is served", extra=pairs(url=f"http://{shown}{config.ui.content_path}"))
+
+    def _add_page(self) -> None:
+        ui, api = self.config.ui, self.http.api
+        if not ui.enabled and not ui.dir:
+            return
+        try:
+            files = FolderFiles(Path(ui.dir)) if ui.dir else BuiltFiles(ui.content_path, self.datacenter)
+        except ConfigError as error:  # an unbuilt checkout: everything else works
+            self._logger.error("The web page cannot be served", extra=pairs(error=error))
+            return
+        api.ui_path = ui.content_path.encode()
+        api.ui_handler = UiHandler(
+            files, ui.content_path, lambda: {name.lower() for name in api.settings.response_headers}
+        )
 
     async def _stop_http(self) -> None:
         self._logger.info("Waiting for endpoints to shut down")

@@ -25,7 +25,7 @@ def check_retry_addresses(addresses: Sequence[str]) -> None:
     for address in addresses:
         if "provider=" in address:
             raise ConfigError(
-                f"-retry-join: {address!r} asks for cloud auto-joining, which pyconsul does not have; give addresses"
+                f"-retry-join: {address!r} asks for cloud auto-joining, which is not served; give addresses"
             )
 
 
@@ -68,5 +68,8 @@ class RetryJoin:
                 return
             # In the first seconds other hosts are often just starting too: Consul's pause of 30 s would be felt.
             pause = min(self._interval_seconds, float(attempt))
-            logger.warning("Join cluster failed, will retry", extra=pairs(cluster=self._pool, retry_interval=f"{pause:g}s", error=join_error_text(errors).strip()))  # fmt: skip
+            logger.warning(
+                "Join cluster failed, will retry",
+                extra=pairs(cluster=self._pool, retry_interval=f"{pause:g}s", error=join_error_text(errors).strip()),
+            )
             await asyncio.sleep(pause)

@@ -42,7 +42,7 @@ def run(argv: Sequence[str]) -> int:
     except FlagError:
         raise
     except PyconsulError as error:
-        print(f"==> {error}", file=sys.stderr)
+        sys.stderr.write(f"==> {error}\n")
         return 1
     try:
         return _run(argv, config, data_dir)
@@ -57,10 +57,11 @@ def _run(argv: Sequence[str], config: RuntimeConfig, data_dir: Path) -> int:
         node_id = setup_node_id(config.node_id, config.data_dir, store, from_host=not config.disable_host_node_id)
         logs = AgentLog(config.log)
     except PyconsulError as error:
-        print(f"==> {error}", file=sys.stderr)
+        sys.stderr.write(f"==> {error}\n")
         return 1
     if not config.log.json:
-        print(banner(config, node_id), end="", flush=True)
+        sys.stdout.write(banner(config, node_id))
+        sys.stdout.flush()
     logs.start()
     process = _Process(argv, config, node_id, data_dir, logs)
     try:

@@ -58,7 +58,7 @@ def http_settings(config: RuntimeConfig) -> HttpSettings:
         txn_max_req_len=limits.txn_max_request_bytes,
         http_max_conns_per_client=limits.http_max_conns_per_client,
         disable_http_unprintable_char_filter=config.disable_http_unprintable_char_filter,
-        ui_enabled=config.ui.enabled,
+        ui_enabled=config.ui.enabled or bool(config.ui.dir),
         dev_mode=config.dev,
         session_ttl_min_ns=int(config.session_ttl_min_seconds * SECOND),
     )

@@ -173,7 +173,10 @@ class ConsensusServer:
         self._raft_logger.info(
             "initial configuration", extra=pairs(index=core.configuration_index, servers=shown(core.configuration))
         )
-        self._raft_logger.info("entering follower state", extra=pairs(follower=f"Node at {self.own_address} [Follower]", leader=core.leader_id))
+        self._raft_logger.info(
+            "entering follower state",
+            extra=pairs(follower=f"Node at {self.own_address} [Follower]", leader=core.leader_id),
+        )
         if len(core.configuration.servers) == 1 and core.configuration.servers[0].id == config.node_id:
             core.campaign()  # nobody else can lead, so there is nothing to wait for
         self.raft.start()
@@ -304,11 +307,18 @@ class ConsensusServer:
         names = {"leader": "leader", "follower": "follower", "candidate": "candidate"}
         state = names.get(soft.role)
         if state == "leader":
-            self._raft_logger.info("entering leader state", extra=pairs(leader=f"Node at {self.own_address} [Leader]", term=core.term))
+            self._raft_logger.info(
+                "entering leader state", extra=pairs(leader=f"Node at {self.own_address} [Leader]", term=core.term)
+            )
         elif state == "candidate":
-            self._raft_logger.info("entering candidate state", extra=pairs(node=f"Node at {self.own_address} [Candidate]", term=core.term))
+            self._raft_logger.info(
+                "entering candidate state", extra=pairs(node=f"Node at {self.own_address} [Candidate]", term=core.term)
+            )
         elif state == "follower":
-            self._raft_logger.info("entering follower state", extra=pairs(follower=f"Node at {self.own_address} [Follower]", leader=soft.leader))
+            self._raft_logger.info(
+                "entering follower state",
+                extra=pairs(follower=f"Node at {self.own_address} [Follower]", leader=soft.leader),
+            )
         if soft.role != "leader" and self._leader.active:
             self._logger.info("cluster leadership lost")
             self._leader.stop()
@@ -473,7 +483,9 @@ class ConsensusServer:
             now = self._clock.monotonic()
             if now - last[0] >= 1.0:
                 last[0] = now
-                self._raft_logger.info("reading the log", extra=pairs(done=f"{100 * done // max(total, 1)}%", bytes=total))
+                self._raft_logger.info(
+                    "reading the log", extra=pairs(done=f"{100 * done // max(total, 1)}%", bytes=total)
+                )
 
         return report
 

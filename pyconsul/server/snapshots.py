@@ -38,6 +38,7 @@ class SnapshotWork:
         interval_seconds: float,
     ) -> None:
         self.installing = False
+        self._storing = False
         self.threshold = threshold
         self.interval_seconds = interval_seconds
         self._storage = storage
@@ -144,8 +145,9 @@ class SnapshotWork:
 
     def receive(self, chunk: SnapshotChunk) -> None:
         """Stores a chunk and answers; after the last one restores."""
-        if self.installing:
+        if self.installing or self._storing:
             return  # the leader sends again what it gets no answer to
+        self._storing = True
         raft = self.raft
         loop = asyncio.get_running_loop()
         snapshots = self._storage.snapshots
@@ -162,10 +164,12 @@ class SnapshotWork:
         raft.run_on_disk(store)
 
     def _disk_full(self) -> None:
+        self._storing = False
         self._logger.error("no space left on device: cannot store the leader's snapshot")
 
     def _stored(self, chunk: SnapshotChunk, next_offset: int, complete: bool) -> None:
         raft = self.raft
+        self._storing = False
         if not complete:
             raft.send(SnapshotReply(raft.core.id, chunk.sender, raft.core.term, chunk.meta.index, next_offset, False))
             return

@@ -58,5 +58,12 @@ def test_read_replicas_do_not_count_and_do_not_vote() -> None:
 def test_members_with_unreadable_tags_are_no_servers() -> None:
     good = server_tags("id", "dc1", 8300, False, 2, 8302)
     assert parse_server("a", "10.0.0.1", 1, good) is not None
-    for key, text in [("role", "node"), ("port", "x"), ("vsn", ""), ("build", "dev"), ("expect", "two"), ("ft_si", "?")]:
+    for key, text in [
+        ("role", "node"),
+        ("port", "x"),
+        ("vsn", ""),
+        ("build", "dev"),
+        ("expect", "two"),
+        ("ft_si", "?"),
+    ]:
         assert parse_server("a", "10.0.0.1", 1, {**good, key: text}) is None, key
