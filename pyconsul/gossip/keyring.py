@@ -18,6 +18,7 @@ from pyconsul.errors import CallerError, ConfigError, DecodeError
 KEY_SIZES = (16, 24, 32)
 NONCE_SIZE = 12
 TAG_SIZE = 16
+NO_KEY = "No installed keys could decrypt the message"
 OVERHEAD = {1: 1 + NONCE_SIZE + TAG_SIZE, 0: 1 + NONCE_SIZE + TAG_SIZE + 16}
 
 
@@ -100,7 +101,7 @@ class Keyring:
             except InvalidTag:
                 continue
             return _unpad(plain) if version == 0 else plain
-        raise DecodeError("No installed keys could decrypt the message")
+        raise DecodeError(NO_KEY)
 
 
 def _unpad(plain: bytes) -> bytes:

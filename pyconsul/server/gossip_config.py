@@ -21,6 +21,18 @@ NANOSECONDS = 1_000_000_000
 _BUILD = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
+def reconnect_timeout_by_tag(member: Member, default: float) -> float:
+    """Consul: a member may say by a tag how long it is remembered after it went."""
+    text = member.tags.get(RECONNECT_TAG)
+    if not text:
+        return default
+    try:
+        seconds = parse_duration(text) / NANOSECONDS
+    except DecodeError:
+        return default
+    return seconds if seconds > 0 else default
+
+
 class GossipConfig(msgspec.Struct, kw_only=True):
     """``pool``: lan or wan, for the names of loggers. ``bind_port`` 0: any free port. ``advertise_*`` empty or 0: the
     bound ones. ``keyring`` None: no encryption. ``snapshot_path`` None: nothing is remembered across restarts.
@@ -47,7 +59,7 @@ class GossipConfig(msgspec.Struct, kw_only=True):
     snapshot_path: Path | None = None
     rejoin_after_leave: bool = False
     merge_check: MergeCheck | None = None
-    reconnect_timeout_of: Callable[[Member, float], float] | None = None
+    reconnect_timeout_of: Callable[[Member, float], float] | None = reconnect_timeout_by_tag
     allowed_networks: Sequence[str] = ()
     resolve_conflicts: bool = False
     ignore_old_events: bool = True
@@ -73,18 +85,6 @@ def address_filter(networks: Sequence[str]) -> Callable[[bytes], bool] | None:
         return any(found in network for network in parsed)
 
     return allowed
-
-
-def reconnect_timeout_by_tag(member: Member, default: float) -> float:
-    """Consul: a member may say by a tag how long it is remembered after it went."""
-    text = member.tags.get(RECONNECT_TAG)
-    if not text:
-        return default
-    try:
-        seconds = parse_duration(text) / NANOSECONDS
-    except DecodeError:
-        return default
-    return seconds if seconds > 0 else default
 
 
 def lan_merge_check(own_name: str, own_id: str, datacenter: str, segment: str = "") -> MergeCheck:

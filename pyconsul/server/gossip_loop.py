@@ -34,6 +34,7 @@ from pyconsul.gossip.context import (
 )
 from pyconsul.gossip.coordinate import Coordinate
 from pyconsul.gossip.core import GossipCore
+from pyconsul.gossip.keyring import NO_KEY
 from pyconsul.gossip.member import FAILED, LEFT, Member, address_text
 from pyconsul.gossip.messages import Err, PushPull
 from pyconsul.gossip.packet import Security
@@ -289,6 +290,11 @@ class GossipPool:
             return str(error)
         return None
 
+    @property
+    def remembers_others(self) -> bool:
+        """Whether other members are known from before a restart."""
+        return bool(self._enter().restored_nodes)
+
     async def rejoin(self) -> bool:
         """Joins through the members remembered from before a restart; the first that answers is enough."""
         core = self._enter()
@@ -436,7 +442,8 @@ class GossipPool:
             core.receive(self._clock.monotonic(), data, source)
         except DecodeError as error:
             core.counters.bad_packets += 1
-            self._log_bad(f"memberlist: bad packet: {error} from={endpoint(address_text(source[0]), source[1])}")
+            action = "Decrypt packet failed" if str(error) == NO_KEY else "bad packet"
+            self._log_bad(f"memberlist: {action}: {error} from={endpoint(address_text(source[0]), source[1])}")
         self._flush()
 
     def _log_bad(self, text: str) -> None:
