@@ -12,7 +12,7 @@ import importlib.util
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,7 +21,12 @@ import pytest
 import uvloop
 
 from pyconsul.api.limits import HttpSettings
-from pyconsul.testing.local_backend import local_server
+from pyconsul.clock import SystemClock
+from pyconsul.errors import NoLeaderError
+from pyconsul.fsm.commands import AnyCommand
+from pyconsul.records.session import Session
+from pyconsul.server.backend import ReadMeta, ReadMode
+from pyconsul.testing.local_backend import LocalBackend, LocalConsensus, local_server
 
 HERE = Path(__file__).parent
 RECORDINGS = HERE / "recordings" / "kv"
@@ -58,11 +63,38 @@ def _conform() -> ModuleType:
 conform = _conform()
 
 
+class NoLeader(LocalConsensus):
+    """A server that waits for others: what needs a leader fails when the hold time is over."""
+
+    HOLD_S = 7.1
+
+    def read_now(self, mode: ReadMode) -> ReadMeta | None:
+        return None
+
+    async def read(self, mode: ReadMode) -> ReadMeta:
+        await asyncio.sleep(self.HOLD_S)
+        raise NoLeaderError()
+
+    async def renew_session(self, session_id: str) -> Session | None:
+        await asyncio.sleep(self.HOLD_S)
+        raise NoLeaderError()
+
+    def submit(self, command: AnyCommand, done: Callable[[object], None]) -> None:
+        asyncio.get_running_loop().call_later(self.HOLD_S, done, NoLeaderError())
+
+    def leader_address(self) -> str:
+        return ""
+
+    def peer_addresses(self) -> list[str]:
+        return []
+
+
 class LocalServer:
     """The API in a thread of its own, so that the blocking replay can talk to it."""
 
-    def __init__(self, settings: HttpSettings) -> None:
+    def __init__(self, settings: HttpSettings, leader: bool = True) -> None:
         self._settings = settings
+        self._leader = leader
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._serve()), daemon=True)
 
@@ -76,7 +108,10 @@ class LocalServer:
         self._thread.join(10)
 
     async def _serve(self) -> None:
-        server = await local_server(self._settings)
+        backend = LocalBackend()
+        if not self._leader:
+            backend.consensus = NoLeader(SystemClock(), backend.node_name, backend.node_id, "127.0.0.1:8300")
+        server = await local_server(self._settings, backend)
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         [(_, self._port)] = await server.start(["127.0.0.1"], 0)
         self._ready.set()
@@ -104,12 +139,14 @@ def play(node: str, scenario: dict[str, Any]) -> str:
     return ""
 
 
-def play_all(names: list[str], settings: HttpSettings, tags: set[str]) -> dict[tuple[str, str], str]:
+def play_all(
+    names: list[str], settings: HttpSettings, tags: set[str], leader: bool = True
+) -> dict[tuple[str, str], str]:
     """What differs, by file and scenario; scenarios that share state with others come last, one by one."""
     chosen = [(name, scenario) for name in names for scenario in scenarios_of(name, tags)]
     parallel = [item for item in chosen if not item[1].get("serial")]
     results: dict[tuple[str, str], str] = {}
-    with LocalServer(settings) as node, concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
+    with LocalServer(settings, leader) as node, concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
         for item, why in zip(parallel, pool.map(lambda one: play(node, one[1]), parallel), strict=True):
             results[item[0], item[1]["name"]] = why
         for name, scenario in chosen:
@@ -155,6 +192,11 @@ def test_http_config() -> None:
 @pytest.mark.parametrize("file", sorted(SLOW))
 def test_waiting(file: str) -> None:
     judge(play_all([file], HttpSettings(), set()), file)
+
+
+@pytest.mark.slow
+def test_no_leader() -> None:
+    judge(play_all(["no-leader"], HttpSettings(), {"no-leader"}, leader=False), "no-leader")
 
 
 def test_a_wrong_answer_is_told() -> None:
