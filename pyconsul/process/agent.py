@@ -36,6 +36,8 @@ from pyconsul.ui.handler import UiHandler
 from pyconsul.version import CONSUL_API_VERSION
 
 HTTP_GRACE_SECONDS = 1.0
+REJOIN_PAUSE_SECONDS = 2.0
+REJOIN_PAUSE_SECONDS_MAX = 30.0
 """How long requests in progress may still take when the agent ends."""
 
 
@@ -380,7 +382,14 @@ class Agent:
                 self._spawn(self._join_quietly(wan, f"{name}/{join_host_port(member.address_text, int(port))}"))
 
     async def _rejoin(self, pool: GossipPool) -> None:
-        await pool.rejoin()
+        """Tries until a remembered member answers or somebody has found this agent. Once is not enough: when all
+        servers come up one by one, those that took this one for dead do not remember it, and wait for its join."""
+        pause = REJOIN_PAUSE_SECONDS
+        while pool.remembers_others and not await pool.rejoin():
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, REJOIN_PAUSE_SECONDS_MAX)
+            if any(member.status == 1 and member.name != pool.config.name for member in pool.members()):
+                return
 
     async def _join_quietly(self, pool: GossipPool, address: str) -> None:
         _, errors = await pool.join([address])

@@ -10,7 +10,6 @@ import asyncio
 import ipaddress
 import logging
 import secrets
-import socket
 import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
@@ -41,18 +40,18 @@ from pyconsul.gossip.packet import Security
 from pyconsul.gossip.serf import SerfConfig
 from pyconsul.gossip.stream_codec import StreamDecoder, StreamError, StreamMessage, encode_stream
 from pyconsul.gossip.swim import SwimConfig
-from pyconsul.net.stream import StreamServer, bind_tcp, endpoint, exchange, read_message
-from pyconsul.net.udp import UdpEndpoint, bind_udp
+from pyconsul.net.stream import StreamServer, endpoint, exchange, read_message
+from pyconsul.net.udp import UdpEndpoint
+from pyconsul.server.bounded_log import BoundedLog, printable
 from pyconsul.server.gossip_config import GossipConfig, address_filter
 from pyconsul.server.gossip_keys import KeyOperation, KeyringReport, run_key_query
+from pyconsul.server.gossip_records import RecordWriter
 from pyconsul.server.gossip_resolve import Resolved, resolve
+from pyconsul.server.gossip_sockets import bind_both
 from pyconsul.storage.member_snapshot import MemberSnapshotFile
 
 LONG_MESSAGE = 16 * 1024  # bytes whose compression would be felt by others on the loop
 PUSH_PULLS_MAX = 128
-BAD_LOG_INTERVAL = 10.0  # seconds between two lines about bad packets
-PORT_TRIES = 20
-RECORDS_MAX = 10_000
 
 
 class Logger(Protocol):
@@ -116,9 +115,7 @@ class GossipPool:
         self._core: GossipCore | None = None
         self._udp: UdpEndpoint | None = None
         self._tcp: StreamServer | None = None
-        self._file: MemberSnapshotFile | None = None
-        self._records: list[Record] = []
-        self._writing: asyncio.Task[None] | None = None
+        self._records: RecordWriter | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_when = 0.0
         self._flushing = False
@@ -127,8 +124,7 @@ class GossipPool:
         self._tokens: dict[int, asyncio.Future[None]] = {}
         self._queries: dict[int, _Waiting] = {}
         self._push_pulls = 0
-        self._bad_logged = -BAD_LOG_INTERVAL
-        self._bad_silent = 0
+        self._log_bad = BoundedLog(clock, lambda text: self._write_log("memberlist", logging.ERROR, text))
         self._left = False
 
     # --- life --------------------------------------------------------------------------------------------------
@@ -139,9 +135,10 @@ class GossipPool:
         allowed = address_filter(config.allowed_networks)
         lines: list[str] | None = None
         if config.snapshot_path is not None:
-            self._file, lines = await asyncio.to_thread(MemberSnapshotFile.open, config.snapshot_path)
+            file, lines = await asyncio.to_thread(MemberSnapshotFile.open, config.snapshot_path)
+            self._records = RecordWriter(file, config.timings.snapshot_interval, self._snapshot_failed)
         try:
-            udp, tcp = self._bind()
+            udp, tcp = bind_both(config.bind_address, config.bind_port)
         except ConfigError:
             await self._close_file()
             raise
@@ -180,31 +177,6 @@ class GossipPool:
             raise
         self._flush()
 
-    def _bind(self) -> tuple[socket.socket, socket.socket]:
-        config = self.config
-        for attempt in range(PORT_TRIES):
-            kind = "UDP"
-            port = config.bind_port
-            udp: socket.socket | None = None
-            try:
-                udp = bind_udp(config.bind_address, port)
-                port = udp.getsockname()[1]
-                kind = "TCP"
-                return udp, bind_tcp(config.bind_address, port)
-            except OSError as error:
-                if udp is not None:
-                    udp.close()
-                if config.bind_port == 0 and attempt + 1 < PORT_TRIES:
-                    continue  # the other protocol's port of this number is taken: try another number
-                where = endpoint(config.bind_address, port)
-                reason = (error.strerror or str(error)).lower()
-                raise ConfigError(
-                    f'Failed to start {kind} listener on "{config.bind_address}" port {port}: '
-                    f"listen {kind.lower()} {where}: bind: {reason}",
-                    500,
-                ) from None
-        raise ConfigError(f"no free port on {config.bind_address}", 500)
-
     async def stop(self) -> None:
         """Ends without telling anybody. Harmless when stopped or never started."""
         if self._running and not self._left:
@@ -225,13 +197,12 @@ class GossipPool:
             waiting.finish()
         for future in self._tokens.values():
             future.cancel()
-        await self._finish_records()
         await self._close_file()
 
     async def _close_file(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            await asyncio.to_thread(file.close)
+        records, self._records = self._records, None
+        if records is not None:
+            await records.close()
 
     def _enter(self) -> GossipCore:
         core = self._core
@@ -334,7 +305,8 @@ class GossipPool:
         await self._transmitted(token)
         if others:
             await asyncio.sleep(timings.leave_propagate_delay)
-        await self._finish_records()
+        if self._records is not None:
+            await self._records.flush()
 
     async def force_leave(self, name: str, prune: bool) -> bool:
         """Declares a failed member as left; False when there is no member of that name."""
@@ -446,18 +418,6 @@ class GossipPool:
             self._log_bad(f"memberlist: {action}: {error} from={endpoint(address_text(source[0]), source[1])}")
         self._flush()
 
-    def _log_bad(self, text: str) -> None:
-        """One line per interval: who sends rubbish must not fill the disk with our log of it."""
-        now = self._clock.monotonic()
-        if now - self._bad_logged < BAD_LOG_INTERVAL:
-            self._bad_silent += 1
-            return
-        if self._bad_silent:
-            text += f" ({self._bad_silent} more were not logged)"
-        self._bad_logged = now
-        self._bad_silent = 0
-        self._write_log("memberlist", logging.ERROR, text)
-
     def _socket_failed(self, error: OSError) -> None:
         self._log_bad(f"memberlist: Error on UDP socket: {error}")
 
@@ -509,7 +469,8 @@ class GossipPool:
         elif isinstance(effect, OpenStream):
             self._spawn(self._background_exchange(effect))
         elif isinstance(effect, Record):
-            self._record(effect)
+            if self._records is not None:
+                self._records.add(effect)
         elif isinstance(effect, BroadcastDone):
             future = self._tokens.get(effect.token)
             if future is not None and not future.done():
@@ -538,9 +499,10 @@ class GossipPool:
         task.add_done_callback(self._tasks.discard)
 
     def _write_log(self, logger: str, level: int, text: str) -> None:
-        # Peers choose parts of the text: no line breaks, no terminal control.
-        safe = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-        self._logs[logger].log(level, "%s", safe)
+        self._logs[logger].log(level, "%s", printable(text))
+
+    def _snapshot_failed(self, text: str) -> None:
+        self._write_log("serf", logging.ERROR, f"serf: Failed to update snapshot: {text}")
 
     def _collect(self, answer: QueryAnswer) -> None:
         waiting = self._queries.get(answer.query_id)
@@ -626,48 +588,6 @@ class GossipPool:
                 core.counters.bad_streams += 1
                 reason = type(error).__name__ if not str(error) else str(error)
                 self._log_bad(f"memberlist: failed to receive: {reason} from={endpoint(peer[0], peer[1])}")
-
-    # --- the member snapshot -----------------------------------------------------------------------------------
-
-    def _record(self, record: Record) -> None:
-        if self._file is None:
-            return
-        if record.rewrite:
-            self._records.clear()  # the new content says all that these would have said
-        self._records.append(record)
-        if len(self._records) > RECORDS_MAX:
-            self._records.pop(0)
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.get_running_loop().create_task(self._write_records_soon())
-
-    async def _write_records_soon(self) -> None:
-        await asyncio.sleep(self.config.timings.snapshot_interval)
-        await self._write_records()
-
-    async def _write_records(self) -> None:
-        file = self._file
-        records, self._records = self._records, []
-        if file is None or not records:
-            return
-
-        def write() -> None:
-            for record in records:
-                if record.rewrite:
-                    file.rewrite(record.lines)
-            appended = [line for record in records if not record.rewrite for line in record.lines]
-            if appended:
-                file.append(appended, any(record.sync for record in records))
-
-        try:
-            await asyncio.to_thread(write)
-        except StorageError as error:
-            self._write_log("serf", logging.ERROR, f"serf: Failed to update snapshot: {error}")
-
-    async def _finish_records(self) -> None:
-        if self._writing is not None:
-            self._writing.cancel()
-            await asyncio.gather(self._writing, return_exceptions=True)
-        await self._write_records()
 
 
 def _packed(address: str) -> bytes:

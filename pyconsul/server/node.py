@@ -39,6 +39,8 @@ from pyconsul.storage.raft_storage import RaftStorage
 
 DUTY_SECONDS = 0.2
 RECONCILE_SECONDS = 60.0
+# A new leader may itself have just started: so long a member that gossip does not know yet is not taken for gone.
+GONE_GRACE_SECONDS = 120.0
 PROMOTION_SECONDS = 1.0
 PEERS_TRIES = 6
 OLD_LEADER_SECONDS = 1.0
@@ -89,6 +91,7 @@ class ConsensusServer:
         self._last_leader = ""
         self._leader_duties: asyncio.Task[None] | None = None
         self._leaving = False
+        self._gone_from = 0.0
 
     # Life
 
@@ -364,6 +367,7 @@ class ConsensusServer:
             self.membership.leader_elected(self.config.node_name)
         reconcile_at = 0.0
         promote_at = 0.0
+        self._gone_from = self._clock.monotonic() + GONE_GRACE_SECONDS
         while True:
             now = self._clock.monotonic()
             if self._reconcile_wanted.is_set() or now >= reconcile_at:
@@ -387,6 +391,8 @@ class ConsensusServer:
                 member, self.consensus.store, core.configuration, core.id, self.config.datacenter
             ):
                 await self._act(action, member.name)
+        if self._clock.monotonic() < self._gone_from:
+            return
         known = {member.name: member for member in members}
         for action in gone_actions(known, self.consensus.store, core.configuration, core.id):
             await self._act(action, "")
