@@ -131,6 +131,7 @@ class Node:
         self.core: Raft | None = None
         self.machine = Machine()
         self.jobs: list[Callable[[], None]] = []
+        self.syncing = 0
         self.life = 0
         self.paused_at: float | None = None
         self.mail: list[AnyMessage] = []
@@ -150,19 +151,21 @@ class Node:
         assert machine is not None
         self.machine = machine
         self.jobs = []
+        self.syncing = 0
         self.mail = []
         self.received = bytearray()
         self.snapshotting = False
         self.paused_at = None
         self.rate = cluster.random.uniform(0.95, 1.05)
         config = RaftConfig(
-            id=self.id, max_entries_per_append=4, max_bytes_per_append=64, max_inflight=3, trailing_entries=5,
+            id=self.id, max_entries_per_append=cluster.batch, max_bytes_per_append=64, max_inflight=3, trailing_entries=5,
             max_committed_entries=7, chunk_timeout_ticks=8,
         )  # fmt: skip
         seed = cluster.random.getrandbits(32)
         self.core = Raft(config, random.Random(seed), self.disk.hard_state, self.disk.recovered(), meta)
         if not self.core.last_index and self.id in cluster.founders:
             self.core.bootstrap(cluster.first)
+        cluster.check_memory(self)
         cluster.log(self, "starts", term=self.core.term, last=self.core.last_index, commit=self.core.commit_index)
         self._schedule_tick()
         cluster.pump(self)
@@ -187,20 +190,24 @@ class Node:
             self.core.tick()
             self._schedule_tick()
 
-    # ---- the disk, which works off its jobs one after the other
+    # ---- the disk: one sync covers all jobs that waited when it began
 
     def enqueue(self, job: Callable[[], None]) -> None:
         self.jobs.append(job)
-        if len(self.jobs) == 1:
-            self.cluster.after(self.cluster.disk_delay(), self._work, self)
+        if not self.syncing:
+            self._begin_sync()
 
-    def _work(self) -> None:
-        if not self.jobs:
-            return
-        job = self.jobs.pop(0)
-        job()
+    def _begin_sync(self) -> None:
+        self.syncing = len(self.jobs)
+        self.cluster.after(self.cluster.disk_delay(), self._end_sync, self)
+
+    def _end_sync(self) -> None:
+        done, self.jobs = self.jobs[: self.syncing], self.jobs[self.syncing :]
+        for job in done:
+            job()
+        self.syncing = 0
         if self.jobs:
-            self.cluster.after(self.cluster.disk_delay(), self._work, self)
+            self._begin_sync()
 
     # ---- the driver
 
@@ -223,7 +230,8 @@ class Node:
                 if last is not None:
                     core.persisted(last.index, last.term)
 
-        self.enqueue(stored)
+        if ready.hard_state is not None or ready.entries or ready.messages_after_sync:
+            self.enqueue(stored)
         if ready.snapshot_chunk is not None:
             self._receive(ready.snapshot_chunk)
         for request in ready.chunk_requests:
@@ -315,6 +323,10 @@ class Cluster:
         self.slow_network = self.random.choice([2.0, 20.0])
         self.slow_disk = self.random.choice([1.0, 15.0, 60.0])
         self.crash_chance = self.random.choice([0.0, 0.0005, 0.002])
+        self.nemesis_pause = self.random.choice([60.0, 150.0, 300.0])
+        # With little traffic a server that was cut off still has a log that wins elections.
+        self.client_pause = self.random.choice([20.0, 20.0, 300.0])
+        self.batch = self.random.choice([1, 4, 16])
         self.blocked: set[tuple[str, str]] = set()
         size = self.random.choice([3, 3, 4, 5])
         self.founders = [f"s{number}" for number in range(1, size + 1)]
@@ -419,6 +431,13 @@ class Cluster:
         if other != candidate:
             raise Violation(f"{voter} votes for {candidate} in term {term} and voted for {other}")
 
+    def check_memory(self, node: Node) -> None:
+        """A restarted server knows the vote that it gave away."""
+        assert node.core is not None
+        given = self.votes.get((node.core.term, node.id))
+        if given is not None and node.core.vote != given:
+            raise Violation(f"{node.id} voted for {given} in term {node.core.term} and remembers {node.core.vote!r}")
+
     def check_ready(self, node: Node, ready: Ready) -> None:
         core = node.core
         assert core is not None
@@ -461,12 +480,17 @@ class Cluster:
             self.count(self.operations, "lease checked")
             if core.commit_index < self.commit_max:
                 raise Violation(f"lease: {node.id} would serve {core.commit_index}, committed is {self.commit_max}")
+            if max(self.leaders) > core.term:
+                raise Violation(f"lease: {node.id} has it in term {core.term}, and term {max(self.leaders)} a leader")
 
     def _check_durable(self, core: Raft) -> None:
         """What a leader commits is on the disks of a majority of its voters at that moment."""
         index = core.commit_index
         term = core.log.term(index)
-        held = [self.nodes[voter].disk.term_at(index) in (term, 0) for voter in core.voters]
+        if term != core.term:
+            raise Violation(f"{core.id} commits {index} of term {term} by counting, in term {core.term}")
+        voters = [server.id for server in core.configuration.servers if server.voter]
+        held = [self.nodes[voter].disk.term_at(index) in (term, 0) for voter in voters]
         if sum(held) < len(held) // 2 + 1:
             raise Violation(f"{core.id} commits {index} which only {sum(held)} of {len(held)} disks hold")
 
@@ -499,7 +523,7 @@ class Cluster:
         return self.random.choice(leading) if leading else None
 
     def _client(self) -> None:
-        self.after(self.random.expovariate(1 / 25), self._client)
+        self.after(self.random.expovariate(1 / self.client_pause), self._client)
         awake = [node for node in self.nodes.values() if node.up and node.paused_at is None]
         if awake and self.chance(0.3):
             node = self.random.choice(awake)
@@ -554,16 +578,18 @@ class Cluster:
     def _nemesis(self) -> None:
         if self.now > self.quiet_from:
             return
-        self.after(self.random.expovariate(1 / 300), self._nemesis)
-        node = self.random.choice(list(self.nodes.values()))
-        kind = self.random.choice(["crash", "pause", "partition", "one-way", "heal", "heal", "all crash"])
+        self.after(self.random.expovariate(1 / self.nemesis_pause), self._nemesis)
+        kinds = ["crash", "pause", "partition", "one-way", "pair", "heal", "heal", "all crash"]
+        kind = self.random.choice(kinds)
+        # Whoever leads is the most rewarding victim.
+        node = (self.leader() if self.chance(0.4) else None) or self.random.choice(list(self.nodes.values()))
         self.log(node, f"nemesis: {kind}")
         self.count(self.faults, kind)
         everybody = list(self.nodes)
         if kind == "crash" and node.up:
             node.crash()
             self.after(self.random.uniform(1, 600), lambda: self._restart(node))
-        elif kind == "all crash" and self.chance(0.3):
+        elif kind == "all crash" and self.chance(0.2):
             for each in [each for each in self.nodes.values() if each.up]:
                 each.crash()
                 self.after(self.random.uniform(1, 300), lambda each=each: self._restart(each))  # type: ignore[misc]
@@ -575,6 +601,9 @@ class Cluster:
             self.blocked = {(a, b) for a in everybody for b in everybody if (a in side) != (b in side)}
         elif kind == "one-way":
             self.blocked |= {(node.id, each) for each in everybody if self.chance(0.7)}
+        elif kind == "pair":
+            other = self.random.choice(everybody)
+            self.blocked |= {(node.id, other), (other, node.id)}
         elif kind == "heal":
             self.blocked = set()
 

@@ -49,13 +49,12 @@ class Bench:
         entries: Sequence[Entry] | None = None,
         state: HardState | None = None,
         snapshot: SnapshotMeta | None = None,
-        id: str = "a",
         **settings: Any,
     ) -> None:
         entries = log_of() if entries is None else entries
         last_term = entries[-1].term if entries else snapshot.term if snapshot else 0
         self.raft = Raft(
-            RaftConfig(id=id, **settings), seeded_random(1), state or HardState(term=last_term), entries, snapshot
+            RaftConfig(id="a", **settings), seeded_random(1), state or HardState(term=last_term), entries, snapshot
         )
         self.sent: list[AnyMessage] = []
         self.sent_after_sync: list[AnyMessage] = []

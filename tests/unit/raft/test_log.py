@@ -204,7 +204,7 @@ def test_a_batch_keeps_to_the_limits_and_holds_at_least_one_entry() -> None:
 
 
 def test_an_early_report_does_not_speak_for_an_entry_that_came_back() -> None:
-    """Figure 3.7 of the Raft dissertation, seen from the disk: (2, term 2), then (2, term 3), then (2, term 2) again."""
+    """Figure 3.7 of the dissertation, seen from the disk: (2, term 2), then (2, term 3), then (2, term 2) again."""
     log = Log([entry(1, 1)], None, 0)
     log.append([entry(2, 2)])
     log.take_unstored()

@@ -12,7 +12,7 @@ from pyconsul.raft.quorum import Outcome, majority, outcome, reached
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=7))
 def test_reached_is_the_largest_value_that_some_majority_has(values: list[int]) -> None:
-    majorities = [group for group in combinations(values, majority(len(values)))]
+    majorities = list(combinations(values, majority(len(values))))
     assert reached(values) == max(min(group) for group in majorities)
 
 
