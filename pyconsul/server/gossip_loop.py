@@ -43,6 +43,7 @@ from pyconsul.gossip.swim import SwimConfig
 from pyconsul.net.stream import StreamServer, endpoint, exchange, read_message
 from pyconsul.net.udp import UdpEndpoint
 from pyconsul.server.bounded_log import BoundedLog, printable
+from pyconsul.server.gossip_answers import QueryResult, Waiting
 from pyconsul.server.gossip_config import GossipConfig, address_filter
 from pyconsul.server.gossip_keys import KeyOperation, KeyringReport, run_key_query
 from pyconsul.server.gossip_records import RecordWriter
@@ -60,26 +61,6 @@ class Logger(Protocol):
     def log(self, level: int, msg: str, *args: object) -> None: ...
 
     def getChild(self, suffix: str) -> Logger: ...
-
-
-class QueryResult(msgspec.Struct):
-    """``acks``: who confirmed; ``responses``: who answered what."""
-
-    acks: list[str]
-    responses: dict[str, bytes]
-
-
-class _Waiting:
-    """A query of ours whose answers are collected. ``enough``: responses after which nobody waits any longer."""
-
-    def __init__(self, enough: int) -> None:
-        self.result = QueryResult([], {})
-        self.enough = enough
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def finish(self) -> None:
-        if not self.done.done():
-            self.done.set_result(None)
 
 
 class GossipPool:
@@ -122,7 +103,7 @@ class GossipPool:
         self._running = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._tokens: dict[int, asyncio.Future[None]] = {}
-        self._queries: dict[int, _Waiting] = {}
+        self._queries: dict[int, Waiting] = {}
         self._push_pulls = 0
         self._log_bad = BoundedLog(clock, lambda text: self._write_log("memberlist", logging.ERROR, text))
         self._left = False
@@ -353,7 +334,7 @@ class GossipPool:
         query_id = self._enter().serf.queries.ask(
             name, payload, filters=filters, want_acks=want_acks, relay_factor=relay_factor, timeout=timeout
         )
-        waiting = self._queries[query_id] = _Waiting(enough)
+        waiting = self._queries[query_id] = Waiting(enough)
         self._flush()
         try:
             await waiting.done
@@ -476,7 +457,9 @@ class GossipPool:
             if future is not None and not future.done():
                 future.set_result(None)
         elif isinstance(effect, QueryAnswer):
-            self._collect(effect)
+            waiting = self._queries.get(effect.query_id)
+            if waiting is not None:
+                waiting.take(effect)
         elif isinstance(effect, QueryDone):
             waiting = self._queries.get(effect.query_id)
             if waiting is not None:
@@ -503,17 +486,6 @@ class GossipPool:
 
     def _snapshot_failed(self, text: str) -> None:
         self._write_log("serf", logging.ERROR, f"serf: Failed to update snapshot: {text}")
-
-    def _collect(self, answer: QueryAnswer) -> None:
-        waiting = self._queries.get(answer.query_id)
-        if waiting is None:
-            return
-        if answer.ack:
-            waiting.result.acks.append(answer.sender)
-            return
-        waiting.result.responses[answer.sender] = answer.payload
-        if waiting.enough and len(waiting.result.responses) >= waiting.enough:
-            waiting.finish()
 
     async def _save_keyring(self, keys: Sequence[bytes]) -> None:
         save = self.config.save_keyring
