@@ -158,8 +158,8 @@ class Node:
         self.paused_at = None
         self.rate = cluster.random.uniform(0.95, 1.05)
         config = RaftConfig(
-            id=self.id, max_entries_per_append=cluster.batch, max_bytes_per_append=64, max_inflight=3, trailing_entries=5,
-            max_committed_entries=7, chunk_timeout_ticks=8,
+            id=self.id, max_entries_per_append=cluster.batch, max_bytes_per_append=64, max_inflight=3,
+            trailing_entries=5, max_committed_entries=7, chunk_timeout_ticks=8,
         )  # fmt: skip
         seed = cluster.random.getrandbits(32)
         self.core = Raft(config, random.Random(seed), self.disk.hard_state, self.disk.recovered(), meta)
