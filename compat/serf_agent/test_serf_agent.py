@@ -145,7 +145,7 @@ async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         agent.process.wait()
 
 
-@pytest.mark.parametrize("pair", ["plain", "encrypted"], indirect=True)
+@both_ways
 async def test_it_joins_us_and_everything_passes_both_ways(pair: Pair) -> None:
     pool, agent = pair.pool, pair.agent
     await agent.run("join", pair.where)
@@ -219,10 +219,11 @@ async def test_it_is_killed(pair: Pair) -> None:
     start = asyncio.get_running_loop().time()
     await eventually(lambda: pair.status("real") == "failed", "it failed", 15.0)
     # Two members: up to two probe intervals until its turn, one to probe it, the flat suspicion of 4 s.
-    assert 4.0 <= asyncio.get_running_loop().time() - start <= 9.0
+    assert 4.0 <= asyncio.get_running_loop().time() - start <= 12.0
 
 
-@both_ways
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", ["plain", "encrypted"], indirect=True)
 async def test_we_are_killed(pair: Pair) -> None:
     await pair.agent.run("join", pair.where)
     await eventually(pair.both_alive, "both list both as alive")
