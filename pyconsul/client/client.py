@@ -9,6 +9,7 @@ from pyconsul.client.urls import encode_query, escape_host, escape_path
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import TracebackType
     from typing import Any
 
     from pyconsul.client.settings import Settings
@@ -89,14 +90,24 @@ class Client:
         self.query = tuple(query)
         self.read_query = tuple(read_query)
         self._connection: Connection | None = None
+        self._aborted = False
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
     def abort(self) -> None:
-        """From another thread: a request in progress ends with RequestError."""
+        """From another thread or a signal handler: the request in progress and all later ones end with RequestError."""
+        self._aborted = True
         connection = self._connection
         if connection is not None:
             connection.abort()
@@ -163,6 +174,8 @@ class Client:
         if connection is None or not connection.idle():
             self.close()
             connection = self._connection = Connection(self.settings)
+        if self._aborted:
+            raise Failure("request canceled")
         connection.send(self._head(method, target, body), body or b"")
         status, headers = connection.head()
         return connection, status, headers

@@ -25,6 +25,8 @@ SESSION_TTL_S = 15
 WAIT_S = 15
 """How long one blocking query may take."""
 LOCK_DELAY_RETRY_S = 5.0
+HELPER_END_S = 2.0
+PAUSE_SLICE_S = 0.1
 RETRY_S = 1.0
 """Pause after an error of an agent or of the network."""
 
@@ -57,21 +59,40 @@ class Holder:
         self._retries = retries
         self.session = ""
         self._ended = threading.Event()
+        self._interrupted = False
         self._helpers: list[tuple[threading.Thread, Client]] = []
 
     def acquire(self, timeout_s: float | None) -> bool:
-        """False when the time is up. Raises ClientError; the session is gone then."""
+        """False when the time is up or ``interrupt`` was called. Raises ClientError."""
         try:
             body = json.dumps({"Name": self._session_name, "TTL": f"{SESSION_TTL_S}s"}).encode()
             self.session = str(self._client.put("/v1/session/create", (), body).json_object().get("ID", ""))
         except ClientError as error:
+            if self._interrupted:
+                return False
             raise ClientError(f"failed to create session: {error}") from error
         self._help(self._renew)
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        if not self._try_until(deadline):
+        try:
+            acquired = self._try_until(deadline)
+        except ClientError:
+            if not self._interrupted:
+                raise
+            acquired = False
+        if not acquired:
             self.end_session()
-            return False
-        return True
+        return acquired
+
+    def interrupt(self) -> None:
+        """Ends ``acquire`` early; may be called by a signal handler."""
+        self._interrupted = True
+        self._client.abort()
+
+    def _pause(self, seconds: float) -> None:
+        """In slices: an event would not be safe to set from a signal handler."""
+        end = time.monotonic() + seconds
+        while not self._interrupted and (left_s := end - time.monotonic()) > 0:
+            time.sleep(min(left_s, PAUSE_SLICE_S))
 
     def watch(self, on_lost: Callable[[], None]) -> None:
         """Begins to watch the held lock."""
@@ -81,14 +102,21 @@ class Holder:
         """Ends the helpers and the session, which releases whatever it still holds. Errors are of no use here: the
         session ends by its TTL then."""
         self._ended.set()
-        for _, client in self._helpers:
+        for thread, client in self._helpers:
             client.abort()
+            thread.join(HELPER_END_S)
+            client.close()
+        self._helpers.clear()
+        # The connection may be in the middle of an answer when a wait was cut short.
+        self._client.close()
+        self._client = self._make_client()
         if self.session:
-            # The connection may be in the middle of an answer when a signal cut a wait short.
-            self._client.close()
             try:
                 self._client.put(f"/v1/session/destroy/{self.session}")
             except ClientError:
+                return
+            finally:
+                self.session = ""
                 self._client.close()
 
     def release(self) -> None:
@@ -97,6 +125,12 @@ class Holder:
 
     def clean_up(self) -> None:
         """Removes the key if nobody uses it. Raises InUseError, ClientError."""
+        try:
+            self._remove()
+        finally:
+            self._client.close()
+
+    def _remove(self) -> None:
         raise NotImplementedError
 
     def _try_until(self, deadline: float | None) -> bool:
@@ -201,7 +235,7 @@ class Lock(Holder):
             pause_s = LOCK_DELAY_RETRY_S
             if deadline is not None:
                 pause_s = min(pause_s, max(0.0, deadline - time.monotonic()))
-            time.sleep(pause_s)
+            self._pause(pause_s)
         return False
 
     def _watched(self) -> tuple[str, Query]:
@@ -213,10 +247,12 @@ class Lock(Holder):
 
     def release(self) -> None:
         self._ended.set()
+        self._client.close()
+        self._client = self._make_client()
         self._client.put(f"/v1/kv/{self.key}", [("release", self.session), ("flags", str(LOCK_FLAGS))], b"")
         self.end_session()
 
-    def clean_up(self) -> None:
+    def _remove(self) -> None:
         answer = self._blocking_get(f"/v1/kv/{self.key}", [("consistent", "")], 0, None)
         pairs = _pairs(answer) if answer is not None else []
         if not pairs:
@@ -302,6 +338,8 @@ class Semaphore(Lock):
 
     def release(self) -> None:
         self._ended.set()
+        self._client.close()
+        self._client = self._make_client()
         while True:
             answer = self._blocking_get(*self._watched(), 0, None)
             pair, holders = self._read(answer) if answer is not None else (None, set())
@@ -310,7 +348,7 @@ class Semaphore(Lock):
         self._client.delete(self._contender)
         self.end_session()
 
-    def clean_up(self) -> None:
+    def _remove(self) -> None:
         answer = self._blocking_get(*self._watched(), 0, None)
         pair, holders = self._read(answer) if answer is not None else (None, set())
         if pair is None:

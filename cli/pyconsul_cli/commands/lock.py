@@ -23,22 +23,18 @@ SECOND_NS = 1_000_000_000
 NOT_ACQUIRED = "Shutdown triggered or timeout during lock acquisition"
 
 
-class _Interrupted(Exception):
-    """A signal came while we waited for the lock."""
-
-
 class Signals:
     """SIGINT and SIGTERM: cut the wait for the lock short; later they are events like others."""
 
-    def __init__(self, events: queue.SimpleQueue[tuple[str, int]]) -> None:
+    def __init__(self, holder: Lock, events: queue.SimpleQueue[tuple[str, int]]) -> None:
+        self._holder = holder
         self._events = events
         self._acquiring = True
         self._before = {number: signal.signal(number, self._on) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def _on(self, number: int, frame: FrameType | None) -> None:
         if self._acquiring:
-            self._acquiring = False
-            raise _Interrupted
+            self._holder.interrupt()
         self._events.put(("signal", number))
 
     def acquired(self) -> None:
@@ -66,13 +62,11 @@ def run(context: Context) -> int:
         client.get("/v1/agent/self")
     holder = _set_up(context, limit)
     events: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
-    signals = Signals(events)
+    signals = Signals(holder, events)
     try:
         _say(context, "Attempting lock acquisition")
         try:
             held = holder.acquire(timeout_ns / SECOND_NS if timeout_ns else None)
-        except _Interrupted:
-            held = False
         except ClientError as error:
             raise CommandError(f"Lock acquisition failed: {error}") from error
         signals.acquired()
