@@ -1,1 +1,1 @@
-"""A small synchronous client of the HTTP API, made to start fast: see docs/decisions/0006-command-line-client.md."""
+"""A small synchronous client of the HTTP API, made to start fast: see docs/decisions/0008-command-line-client.md."""

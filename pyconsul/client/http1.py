@@ -1,7 +1,7 @@
 """HTTP/1.1 on a blocking socket: one request at a time, no time-out of its own, errors in Go's words.
 
 Written by hand because ``http.client`` takes longer to import than a whole command may run
-(docs/decisions/0006-command-line-client.md). Bounds: a header block of 64 KiB, a chunk size line of 256 bytes.
+(docs/decisions/0008-command-line-client.md). Bounds: a header block of 64 KiB, a chunk size line of 256 bytes.
 """
 
 from __future__ import annotations
