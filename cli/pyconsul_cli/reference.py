@@ -15,14 +15,15 @@ Made from the declarations of the commands by `python -m pyconsul_cli.reference`
 ## Rules
 
 - A command is one to three words; the longest known sequence of leading words counts.
-- `-flag`, `--flag`, `-flag=value` and `-flag value` are equal; a truth value takes its value only after `=`. Flags stand before
-  the arguments: reading them ends at the first word without a dash, at a lone `-` and after `--`. A repeated flag: the last
-  value counts; lists and maps collect.
+- `-flag`, `--flag`, `-flag=value` and `-flag value` are equal; a truth value takes its value only after `=`. Flags
+  stand before the arguments: reading them ends at the first word without a dash, at a lone `-` and after `--`. A
+  repeated flag: the last value counts; lists and maps collect.
 - `-h`, `-help` or `--help` anywhere before `--` prints help and exits with 0.
-- Flags win over environment variables, and an empty variable counts as not set. Beside those in the help texts there are
-  `CONSUL_HTTP_SSL` (use HTTPS), `CONSUL_HTTP_SSL_VERIFY` (`false`: check no certificates) and `CONSUL_HTTP_AUTH` (`user:password`).
-- Exit codes: 0 success; 1 any error; 2 `members` without a member to show, `lock -child-exit-code` when the command failed, `exec`
-  when a node failed; 127 no or an unknown command.
+- Flags win over environment variables, and an empty variable counts as not set. Beside those in the help texts there
+  are `CONSUL_HTTP_SSL` (use HTTPS), `CONSUL_HTTP_SSL_VERIFY` (`false`: check no certificates) and `CONSUL_HTTP_AUTH`
+  (`user:password`).
+- Exit codes: 0 success; 1 any error; 2 `members` without a member to show, `lock -child-exit-code` when the command
+  failed, `exec` when a node failed; 127 no or an unknown command.
 - Results go to stdout, errors to stderr. The agent's errors read `Unexpected response code: CODE (TEXT)`.
 - `pyconsul -autocomplete-install` sets up completion for the shell that `SHELL` names: bash, zsh or fish.
 """

@@ -26,10 +26,10 @@ class RequestError(ClientError):
 
 
 class StatusError(ClientError):
-    """The agent answered with an error. ``str()`` holds the code and the body as it was sent, without final blanks."""
+    """The agent answered with an error. ``str()`` holds the code and the body as it was sent."""
 
     def __init__(self, code: int, body: bytes) -> None:
-        text = body.decode("utf-8", "replace").strip()
+        text = body.decode("utf-8", "replace")
         super().__init__(f"Unexpected response code: {code} ({text})")
         self.code = code
         self.body = body

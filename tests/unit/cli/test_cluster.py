@@ -49,7 +49,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> list[subproce
     started: list[subprocess.Popen[bytes]] = []
 
     def start(node: cluster.Node, expect: int, first: cluster.Node, datacenter: str) -> None:
-        with open(node.log_path, "wb") as log:
+        with Path(node.log_path).open("wb") as log:
             argv = [word.replace("ADDRESS", node.address) for word in words]
             node.process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
         started.append(node.process)
@@ -60,11 +60,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> list[subproce
 
 def members(count: int) -> str:
     tags = {"role": "consul", "dc": "dc1", "build": "1.16.1:x", "vsn": "2"}
-    found = [
-        {"Name": f"node{n}", "Addr": f"127.0.0.{n}", "Port": 8301, "Status": 1, "Tags": tags}
-        for n in range(1, count + 1)
-    ]
-    return json.dumps(found)
+    common = {"Port": 8301, "Status": 1, "Tags": tags}
+    return json.dumps([{"Name": f"node{n}", "Addr": f"127.0.0.{n}", **common} for n in range(1, count + 1)])
 
 
 def test_a_cluster_comes_up_and_a_signal_ends_it(run, monkeypatch, free_port: int, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_endless_headers_and_chunk_lines_are_bounded(serve: Serve) -> None:
 
 
 def test_status_errors_carry_code_and_body(serve: Serve) -> None:
-    client = Client(Settings(serve([b"HTTP/1.1 500 X\r\nContent-Length: 18\r\n\r\nNo cluster leader\n"])))
+    client = Client(Settings(serve([b"HTTP/1.1 500 X\r\nContent-Length: 17\r\n\r\nNo cluster leader"])))
     with pytest.raises(StatusError) as caught:
         client.put("/v1/kv/x", (), b"v")
     assert (str(caught.value), caught.value.code) == ("Unexpected response code: 500 (No cluster leader)", 500)

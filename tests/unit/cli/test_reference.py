@@ -44,7 +44,8 @@ def test_bash_completes_commands_and_flags(tmp_path: Path) -> None:
 
     def complete(*words: str) -> list[str]:
         line = " ".join(f"'{word}'" for word in words)
-        program = f'source {script}; COMP_WORDS=(pyconsul {line}); COMP_CWORD={len(words)}; _pyconsul; echo "${{COMPREPLY[@]}}"'
+        setting = f"COMP_WORDS=(pyconsul {line}); COMP_CWORD={len(words)}"
+        program = f'source {script}; {setting}; _pyconsul; echo "${{COMPREPLY[@]}}"'
         return subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True).stdout.split()
 
     assert complete("memb") == ["members"]
