@@ -12,6 +12,9 @@ from pyconsul.server.server_tags import ServerInfo, parse_server
 class Pool(Protocol):
     """What is needed of a gossip pool."""
 
+    @property
+    def running(self) -> bool: ...
+
     def members(self) -> list[Member]: ...
 
     def fire_event(self, name: str, payload: bytes, coalesce: bool) -> None: ...
@@ -33,7 +36,9 @@ class Membership:
         return [view_of(member) for member in self._pool.members()]
 
     def leader_elected(self, node_name: str) -> None:
-        """Tells everybody who leads."""
+        """Tells everybody who leads; nobody when gossip has not started yet, as then nobody is known."""
+        if not self._pool.running:
+            return
         self._pool.fire_event("consul:new-leader", node_name.encode(), False)
 
 
