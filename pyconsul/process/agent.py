@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -185,7 +186,7 @@ class Agent:
         try:
             return await starting
         except OSError as error:
-            why = (error.strerror or str(error)).lower()
+            why = (os.strerror(error.errno) if error.errno else str(error)).lower()
             raise ConfigError(f"Failed to start HTTP: {what}: bind: {why}") from error
 
     async def stop(self) -> None:

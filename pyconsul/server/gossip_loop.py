@@ -206,6 +206,10 @@ class GossipPool:
     def encrypted(self) -> bool:
         return self._security.enabled
 
+    @property
+    def running(self) -> bool:
+        return self._running
+
     def members(self) -> list[Member]:
         return [] if self._core is None else list(self._core.serf.members.values())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Callable
 
 from pyconsul.clock import Clock, Random
@@ -164,7 +165,7 @@ class ConsensusServer:
             self.rpc_port = await self._listener.start(config.bind_address, config.rpc_port)
         except OSError as error:
             address = join_host_port(config.bind_address, config.rpc_port)
-            why = (error.strerror or str(error)).lower()
+            why = (os.strerror(error.errno) if error.errno else str(error)).lower()
             raise ConfigError(
                 f"Failed to start Consul server: Failed to start RPC layer: listen tcp {address}: bind: {why}"
             ) from error
