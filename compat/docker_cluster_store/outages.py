@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from docker_cluster_store.trace import Exchange, Step
+from docker_cluster_store.trace import SERVER_CLOSED, Exchange, Step
 from docker_cluster_store.wire import Answer, ClosedEarly, ConnectFailed, Connection
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ class Outage:
             numbers = [step.host]
         self.happened |= text.startswith("PHASE")
         if "killed (-9)" in text:
+            self._down.update(numbers)
             await self._each("kill", numbers)
-            self._down.update(numbers)
         elif "stopped (TERM)" in text:
-            await self._each("stop", numbers)
             self._down.update(numbers)
+            await self._each("stop", numbers)
         elif "started again" in text:
             self._recovering = True
             await self._each("start", numbers)
@@ -71,6 +71,10 @@ class Outage:
         for server in servers:
             await asyncio.to_thread(getattr(self._controller, verb), server)
 
+    @property
+    def no_majority(self) -> bool:
+        return len(self._down | self._frozen) >= 2
+
     async def expect_refused(self, exchange: Exchange) -> bool:
         """A connection that was refused in the original must be refused while that server is down; not asked when
         the server is up again earlier than the original was. Returns whether it was asked."""
@@ -89,7 +93,7 @@ class Outage:
 
     def may_close(self, exchange: Exchange) -> bool:
         """Whether a connection of this request may end without an answer: dockerd treats that as it does a 500."""
-        return exchange.host in self._down and exchange.status == 500
+        return exchange.host in self._down and (exchange.status == 500 or exchange.error == SERVER_CLOSED)
 
     async def after_retries(self, exchange: Exchange, answer: Answer, again: Callable[[], Awaitable[Answer]]) -> Answer:
         """While servers come back, a 500 in place of the recorded success is asked again, as the heartbeat does."""

@@ -28,6 +28,7 @@ DIFFERENCES_MAX = 50
 NEIGHBOURS = ("docker/network/v1.0/networks/", "docker/network/v1.0/endpoint_count", "docker/node")
 EXPIRED_WAIT_MS = 1
 WATCHED_AT_LEAST_S = 0.02
+BROKEN_WATCH_S = 2.0
 
 
 class Controller(Protocol):
@@ -167,6 +168,9 @@ class Replay:
         if exchange.expired and not self.real_time:
             await self._cut_short(exchange, task)
             return
+        if exchange.status == 500 and exchange.watched_index:
+            await self._watch_that_failed(task)
+            return
         try:
             async with asyncio.timeout(self.patience_s):
                 await task
@@ -181,6 +185,14 @@ class Replay:
         elif not task.cancelled() and task.exception() is None and exchange.watched_index:
             self._differs(exchange, "blocking", "answered, although nothing had changed when the original was cut off")
 
+    async def _watch_that_failed(self, task: asyncio.Task[None]) -> None:
+        """The original broke this watch off when the leader died. Watching on is better: nothing can be missed."""
+        await asyncio.wait([task], timeout=min(self.patience_s, BROKEN_WATCH_S))
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+            self.report.better += 1
+
     async def _cut_short(self, exchange: Exchange, task: asyncio.Task[None]) -> None:
         """A watch that saw no change until its time was over: checks that it waits, then asks for the answer."""
         await asyncio.wait([task], timeout=WATCHED_AT_LEAST_S)
@@ -191,7 +203,8 @@ class Replay:
         await asyncio.wait([task])
         self.report.cut_short += 1
         asked = self._comparer.index_for(exchange, "index")
-        if asked is not None:  # an unknown one has been reported when the request was sent
+        # An unknown index has been reported when the request was sent; without a majority nobody can be asked anew.
+        if asked is not None and not self._outage.no_majority:
             self._judge(exchange, await self._ask_alone(exchange, f"{EXPIRED_WAIT_MS}ms", asked))
 
     async def _exchange(self, exchange: Exchange) -> None:
@@ -207,7 +220,8 @@ class Replay:
         try:
             answer = await self._ask(exchange)
         except ConnectFailed as error:
-            self._differs(exchange, "connections", f"cannot connect: {error}")
+            if not self._outage.may_close(exchange):
+                self._differs(exchange, "connections", f"cannot connect: {error}")
             return
         except ClosedEarly as error:
             self.report.closed += 1

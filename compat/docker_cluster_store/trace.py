@@ -177,8 +177,9 @@ def load(name: str) -> Scenario:
     return Scenario(name, exchanges, steps, [] if stores_failed else find_session_ends(exchanges))
 
 
-def shows(read: Exchange, write: Exchange) -> bool | None:
-    """Whether the answer of ``read`` contains the effect of ``write``; None when that makes no visible difference."""
+def shows(read: Exchange, write: Exchange, existed: bool) -> bool | None:
+    """Whether the answer of ``read`` contains the effect of ``write``; None when that cannot be told, or makes no
+    visible difference. ``existed``: the key was there before the write."""
     assert write.key is not None
     entry = next((item for item in read.items() if item["Key"] == write.key), None)
     if "cas" in write.query:
@@ -189,7 +190,7 @@ def shows(read: Exchange, write: Exchange) -> bool | None:
     if "acquire" in write.query:
         return entry is not None and entry.get("Session") == write.query["acquire"]
     if entry is None:
-        return False
+        return None if existed else False  # it may be gone again
     same = base64.b64decode(entry["Value"] or "") == write.body
     return None if same and not write.body else same
 
@@ -210,6 +211,10 @@ def first_of(one: Exchange, other: Exchange) -> Exchange | None:
 
 def add_order_of_effect(exchanges: list[Exchange]) -> None:
     """Fills ``after``. Only answered requests count; a watch that waited for the write waits anyway."""
+    seen_first: dict[str, float] = {}
+    for exchange in exchanges:
+        for item in exchange.items() if exchange.method == "GET" else []:
+            seen_first[item["Key"]] = min(exchange.t_done, seen_first.get(item["Key"], exchange.t_done))
     for write in exchanges:
         key = write.key
         if key is None or write.method == "GET" or write.status != 200:
@@ -221,7 +226,7 @@ def add_order_of_effect(exchanges: list[Exchange]) -> None:
                 continue
             if other.method == "GET":
                 if write.succeeded and other.reads(key):
-                    order_read(other, write)
+                    order_read(other, write, seen_first.get(key, write.t) < write.t)
             elif other.key == key and other.number > write.number:
                 winner = first_of(write, other)
                 if winner is not None:
@@ -229,8 +234,8 @@ def add_order_of_effect(exchanges: list[Exchange]) -> None:
                     loser.after.add(winner.number)
 
 
-def order_read(read: Exchange, write: Exchange) -> None:
-    seen = shows(read, write)
+def order_read(read: Exchange, write: Exchange, existed: bool) -> None:
+    seen = shows(read, write, existed)
     if seen is False:
         write.after.add(read.number)
     elif seen and not (read.watched_index and write.t >= read.t):
