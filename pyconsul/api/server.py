@@ -15,6 +15,7 @@ from pyconsul.api.context import Api
 from pyconsul.api.events import EventBuffer
 from pyconsul.api.limits import TOO_MANY_CONNECTIONS, ClientLimit, HttpSettings
 from pyconsul.api.protocol import HttpProtocol
+from pyconsul.api.routes import ROUTES, Route
 from pyconsul.clock import Clock, Random, SystemClock, system_random
 from pyconsul.server.backend import Backend
 
@@ -32,11 +33,12 @@ class HttpServer:
         settings: HttpSettings | None = None,
         clock: Clock | None = None,
         random: Random | None = None,
+        routes: Iterable[Route] = ROUTES,
     ) -> None:
         self.events = EventBuffer()
         settings = settings or HttpSettings()
         self.api = Api(backend, settings, self.events, clock or SystemClock(), random or system_random())
-        self.app = App(self.api)
+        self.app = App(self.api, routes)
         self.loop = asyncio.get_running_loop()
         self.connections: set[HttpProtocol] = set()
         self.reading: set[HttpProtocol] = set()

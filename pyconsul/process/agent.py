@@ -1,4 +1,4 @@
-"""One agent: server, gossip, HTTP, and how they begin, leave and end together. Implements Backend and AgentApi.
+"""A server agent: the replicated part, gossip over LAN and WAN, HTTP, and how they begin, leave and end together.
 
 The order of the start is Consul's: data directory, server port, gossip, HTTP; that of a leave: leadership, WAN, LAN,
 drain, removal from Raft.
@@ -8,46 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from pyconsul.agent.runtime_config import RuntimeConfig
-from pyconsul.api.server import HttpServer
-from pyconsul.clock import Clock, Random, SystemClock, system_random
-from pyconsul.errors import CallerError, ConfigError
+from pyconsul.clock import Clock, Random
 from pyconsul.gossip.context import GossipEvent
 from pyconsul.gossip.member import Member
 from pyconsul.log import pairs
 from pyconsul.net.dial import join_host_port
-from pyconsul.process.debug_config import debug_config
-from pyconsul.process.info import Stats, build_stats, raft_stats, runtime_stats
-from pyconsul.process.joining import RetryJoin, join_error_text
-from pyconsul.process.settings import gossip_config, http_settings, server_config
-from pyconsul.server.backend import MemberInfo
+from pyconsul.process.info import Stats, raft_stats
+from pyconsul.process.member_agent import MemberAgent
+from pyconsul.process.settings import gossip_config, server_config
 from pyconsul.server.consensus import Consensus
 from pyconsul.server.gossip_loop import GossipPool
 from pyconsul.server.membership import Membership, server_of, view_of
 from pyconsul.server.node import ConsensusServer
 from pyconsul.server.server_tags import server_tags
-from pyconsul.ui.files import BuiltFiles, FolderFiles
-from pyconsul.ui.handler import UiHandler
-from pyconsul.version import CONSUL_API_VERSION
-
-HTTP_GRACE_SECONDS = 1.0
-REJOIN_PAUSE_SECONDS = 2.0
-REJOIN_PAUSE_SECONDS_MAX = 30.0
-"""How long requests in progress may still take when the agent ends."""
 
 
-class Agent:
-    """A server agent. ``start`` raises ConfigError or StorageError with a text for the operator; then call ``stop``.
+class Agent(MemberAgent):
+    """A server."""
 
-    ``ended`` is set when the agent ends by itself (a leave over HTTP, a failed disk), with ``exit_code``.
-    ``read_configuration``: reads it again for a reload.
-    """
+    _NO_WAN = "WAN gossip is off on this server (ports.serf_wan = -1)"
 
     def __init__(
         self,
@@ -59,48 +42,17 @@ class Agent:
         clock: Clock | None = None,
         random: Random | None = None,
     ) -> None:
-        self.config = config
-        self.node_id = node_id
-        self.node_name = config.node_name
-        self.datacenter = config.datacenter
-        self.ended = asyncio.Event()
-        self.exit_code = 0
-        self.on_reload: Callable[[RuntimeConfig], None] = _nothing
-        self.http: HttpServer
-        self.lan: GossipPool
-        self.wan: GossipPool | None = None
-        self._clock = clock or SystemClock()
-        self._random = random or system_random()
-        self._logger = logger
-        self._server_logger = logger.getChild("server")
-        self._read_configuration = read_configuration
-        self._data_dir = data_dir
+        super().__init__(config, node_id, data_dir, logger, "server", read_configuration, clock, random)
         self._server = ConsensusServer(
-            server_config(config, node_id, data_dir), self._clock, self._random, self._server_logger, self._fatal
+            server_config(config, node_id, data_dir), self._clock, self._random, self._part_logger, self._fatal
         )
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._started: list[Callable[[], Awaitable[None]]] = []
-        self._left = False
         self._flooded: set[str] = set()
-
-    # Backend
 
     @property
     def consensus(self) -> Consensus:
         return self._server.consensus
 
-    @property
-    def agent(self) -> Agent:
-        return self
-
-    def datacenters(self) -> list[str]:
-        return [self.datacenter]
-
-    # Life
-
-    async def start(self) -> None:
-        """Everything up to "agent running". Raises ConfigError, StorageError."""
-        config = self.config
+    async def _start_core(self) -> None:
         server = self._server
         await server.open()
         try:
@@ -109,20 +61,6 @@ class Agent:
             server.close_unstarted()
             raise
         self._started.append(server.stop)
-        await self._start_gossip()
-        await self._start_http()
-        if config.join.start:
-            await self._join_at_start(self.lan, config.join.start)
-        if config.join.start_wan and self.wan is not None:
-            await self._join_at_start(self.wan, config.join.start_wan)
-        self._logger.info("Consul agent running!")
-        if config.join.retry:
-            self._retry_join(self.lan, config.join.retry, "LAN")
-        if config.join.retry_wan and self.wan is not None:
-            self._retry_join(self.wan, config.join.retry_wan, "WAN")
-        self._spawn(self._rejoin(self.lan))
-        if self.wan is not None:
-            self._spawn(self._rejoin(self.wan))
 
     async def _start_gossip(self) -> None:
         config = self.config
@@ -131,10 +69,7 @@ class Agent:
         tags = server_tags(
             self.node_id, config.datacenter, self._server.rpc_port, config.bootstrap, config.bootstrap_expect, wan_port
         )
-        self.lan = GossipPool(
-            gossip_config(config, tags, self.node_id, self._data_dir, wan=False),
-            self._clock, self._random, self._lan_event, self._server_logger,
-        )  # fmt: skip
+        self._make_lan(tags)
         self._server.membership = Membership(self.lan)
         await self.lan.start()
         self._started.append(self.lan.stop)
@@ -142,130 +77,32 @@ class Agent:
             wan_tags = {key: value for key, value in tags.items() if key != "wan_join_port"}
             self.wan = GossipPool(
                 gossip_config(config, wan_tags, self.node_id, self._data_dir, wan=True),
-                self._clock, self._random, self._wan_event, self._server_logger,
+                self._clock, self._random, self._wan_event, self._part_logger,
             )  # fmt: skip
             await self.wan.start()
             self._started.append(self.wan.stop)
-
-    async def _start_http(self) -> None:
-        config = self.config
-        self.http = HttpServer(self, http_settings(config), self._clock, self._random)
-        self._started.append(self._stop_http)
-        self._add_page()
-        for listen in config.addresses.http:
-            if listen.unix:
-                await self._listen(self.http.start(unix_sockets=[listen.host]), f"listen unix {listen}")
-                self._logger.info("Starting server", extra=pairs(address=listen, network="unix", protocol="http"))
-                continue
-            bound = await self._listen(self.http.start([listen.host], listen.port), f"listen tcp {listen}")
-            shown = join_host_port(*bound[0])
-            self._logger.info("Starting server", extra=pairs(address=shown, network="tcp", protocol="http"))
-            if config.ui.enabled:
-                self._logger.info("The web page is served", extra=pairs(url=f"http://{shown}{config.ui.content_path}"))
-
-    def _add_page(self) -> None:
-        ui, api = self.config.ui, self.http.api
-        if not ui.enabled and not ui.dir:
-            return
-        try:
-            files = FolderFiles(Path(ui.dir)) if ui.dir else BuiltFiles(ui.content_path, self.datacenter)
-        except ConfigError as error:  # an unbuilt checkout: everything else works
-            self._logger.error("The web page cannot be served", extra=pairs(error=error))
-            return
-        api.ui_path = ui.content_path.encode()
-        api.ui_handler = UiHandler(
-            files, ui.content_path, lambda: {name.lower() for name in api.settings.response_headers}
-        )
-
-    async def _stop_http(self) -> None:
-        self._logger.info("Waiting for endpoints to shut down")
-        await self.http.close(HTTP_GRACE_SECONDS)
-        self._logger.info("Endpoints down")
-
-    async def _listen(self, starting: Awaitable[list[tuple[str, int]]], what: str) -> list[tuple[str, int]]:
-        try:
-            return await starting
-        except OSError as error:
-            why = (os.strerror(error.errno) if error.errno else str(error)).lower()
-            raise ConfigError(f"Failed to start HTTP: {what}: bind: {why}") from error
-
-    async def stop(self) -> None:
-        """Ends everything that was started, newest first."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for each in reversed(self._started):
-            await each()
-        self._started.clear()
+            self._flood(self.lan.members())
 
     async def leave(self) -> None:
         if self._left:
             return
         self._left = True
-        self._server_logger.info("server starting leave")
+        self._part_logger.info("server starting leave")
         await self._server.prepare_leave()
         if self.wan is not None:
             await self.wan.leave()
         await self.lan.leave()
         drain = self.config.leave_drain_seconds
-        self._server_logger.info("Waiting to drain RPC traffic", extra=pairs(drain_time=f"{drain:g}s"))
+        self._part_logger.info("Waiting to drain RPC traffic", extra=pairs(drain_time=f"{drain:g}s"))
         await asyncio.sleep(drain)
         await self._server.finish_leave()
         self.exit_code = 0
         # The answer to the request that asked for this goes out first.
         asyncio.get_running_loop().call_later(0.1, self.ended.set)
 
-    # AgentApi
-
-    def members(self, wan: bool) -> list[MemberInfo]:
-        pool = self.wan if wan else self.lan
-        return [] if pool is None else [_info(member) for member in pool.members()]
-
-    def self_info(self) -> dict[str, Any]:
-        own = next(member for member in self.lan.members() if member.name == self.node_name)
-        info = _info(own)
-        config = self.config
-        coordinate = self.lan.coordinate()
-        return {
-            "Config": {
-                "Datacenter": config.datacenter,
-                "PrimaryDatacenter": config.primary_datacenter,
-                "NodeName": config.node_name,
-                "NodeID": self.node_id,
-                "Revision": "",
-                "Server": config.server,
-                "Version": CONSUL_API_VERSION,
-            },
-            "DebugConfig": debug_config(config, self.node_id),
-            "Coord": {
-                "Vec": list(coordinate.vector),
-                "Error": coordinate.error,
-                "Adjustment": coordinate.adjustment,
-                "Height": coordinate.height,
-            },
-            "Member": {
-                "Name": info.name,
-                "Addr": info.address,
-                "Port": info.port,
-                "Tags": info.tags,
-                "Status": info.status,
-                "ProtocolMin": info.protocol_min,
-                "ProtocolMax": info.protocol_max,
-                "ProtocolCur": info.protocol_cur,
-                "DelegateMin": info.delegate_min,
-                "DelegateMax": info.delegate_max,
-                "DelegateCur": info.delegate_cur,
-            },
-            "Stats": self.stats(),
-            "Meta": {"consul-network-segment": "", **config.node_meta},
-        }
-
-    def stats(self) -> Stats:
-        """The groups of ``info``."""
+    def _role_stats(self) -> Stats:
         consensus = self.consensus
-        stats: Stats = {
-            "agent": {"check_monitors": "0", "check_ttls": "0", "checks": "0", "services": "0"},
-            "build": build_stats(),
+        return {
             "consul": {
                 "acl": "disabled",
                 "bootstrap": "true" if self.config.bootstrap else "false",
@@ -275,46 +112,11 @@ class Agent:
                 "server": "true",
             },
             "raft": raft_stats(self._server, self._clock.monotonic()),
-            "runtime": runtime_stats(),
-            "serf_lan": self.lan.stats(),
         }
-        if self.wan is not None:
-            stats["serf_wan"] = self.wan.stats()
-        return stats
 
-    async def join(self, address: str, wan: bool) -> None:
-        pool = self.wan if wan else self.lan
-        if pool is None:
-            raise CallerError("WAN gossip is off on this server (ports.serf_wan = -1)", 500)
-        joined, errors = await pool.join([address])
-        if not joined:
-            raise CallerError(join_error_text(errors), 500)
-
-    async def force_leave(self, node: str, prune: bool) -> None:
-        if all(member.name != node for member in self.lan.members()):
-            raise CallerError(f"agent: No node found with name '{node}'", 500)
-        await self.lan.force_leave(node, prune)
-        if self.wan is not None:
-            await self.wan.force_leave(f"{node}.{self.datacenter}", prune)
-
-    async def reload(self) -> None:
-        if self._read_configuration is None:
-            raise ConfigError("this agent was not started from a configuration")
-        self._logger.info("Reloading configuration...")
-        config = self._read_configuration()
-        self.config = config
-        self.http.configure(http_settings(config))
+    def _configured(self, config: RuntimeConfig) -> None:
         self._server.snapshots.threshold = config.raft.snapshot_threshold
         self._server.snapshots.interval_seconds = config.raft.snapshot_interval_seconds
-        self.on_reload(config)
-
-    def fire_event(self, name: str, payload: bytes) -> None:
-        try:
-            self.lan.fire_event(name, payload, False)
-        except CallerError as error:
-            raise CallerError(
-                f'1 error occurred:\n\t* error broadcasting event to segment "": {error}\n\n', 500
-            ) from error
 
     # Inside
 
@@ -322,36 +124,7 @@ class Agent:
         self.exit_code = 1
         self.ended.set()
 
-    async def _join_at_start(self, pool: GossipPool, addresses: Sequence[str]) -> None:
-        joined, errors = await pool.join(addresses)
-        if not joined:
-            raise ConfigError(join_error_text(errors).strip())
-        self._logger.info("(LAN) joined", extra=pairs(number_of_nodes=joined))
-        self._logger.info("Join completed. Initial agents synced with", extra=pairs(agent_count=joined))
-
-    def _retry_join(self, pool: GossipPool, addresses: Sequence[str], name: str) -> None:
-        join = self.config.join
-        interval, most = (
-            (join.retry_interval_seconds, join.retry_max)
-            if name == "LAN"
-            else (join.retry_interval_wan_seconds, join.retry_max_wan)
-        )
-        self._spawn(RetryJoin(pool.join, addresses, interval, most, self._logger, self._exhausted(name), name).run())
-
-    def _exhausted(self, pool: str) -> Callable[[], None]:
-        def exhausted() -> None:
-            self._logger.error(
-                "Retry join failed", extra=pairs(error=f"agent: max join {pool} retry exhausted, exiting")
-            )
-            self.exit_code = 1
-            self.ended.set()
-
-        return exhausted
-
-    def _lan_event(self, event: GossipEvent) -> None:
-        if event.kind == "user":
-            self._user_event(event)
-            return
+    def _members_event(self, event: GossipEvent) -> None:
         server = self._server
         if event.kind == "member-reap":
             server.members_reaped([view_of(member) for member in event.members])
@@ -363,18 +136,21 @@ class Agent:
             shown = f"{info.name} (Addr: tcp/{info.rpc_address}) (DC: {info.datacenter})"
             if event.kind == "member-join":
                 joined_server = True
-                self._server_logger.info("Adding LAN server", extra=pairs(server=shown))
+                self._part_logger.info("Adding LAN server", extra=pairs(server=shown))
             elif event.kind != "member-update":
-                self._server_logger.info("Removing LAN server", extra=pairs(server=shown))
+                self._part_logger.info("Removing LAN server", extra=pairs(server=shown))
         server.members_changed(joined_server)
         if joined_server:
             self._flood(event.members)
 
+    def _new_leader_event(self) -> None:
+        """Servers learn it from Raft."""
+
     def _flood(self, members: Sequence[Member]) -> None:
         """Servers of the LAN pool join each other in the WAN pool too."""
         wan = self.wan
-        if wan is None:
-            return
+        if wan is None or not wan.running:
+            return  # after its start it is told of everybody
         known = {member.name for member in wan.members() if member.status == 1}
         for member in members:
             port = member.tags.get("wan_join_port", "")
@@ -382,53 +158,13 @@ class Agent:
             if member.name != self.node_name and port.isdigit() and name not in known:
                 self._spawn(self._join_quietly(wan, f"{name}/{join_host_port(member.address_text, int(port))}"))
 
-    async def _rejoin(self, pool: GossipPool) -> None:
-        """Tries until a remembered member answers or somebody has found this agent. Once is not enough: when all
-        servers come up one by one, those that took this one for dead do not remember it, and wait for its join."""
-        pause = REJOIN_PAUSE_SECONDS
-        while pool.remembers_others and not await pool.rejoin():
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, REJOIN_PAUSE_SECONDS_MAX)
-            if any(member.status == 1 and member.name != pool.config.name for member in pool.members()):
-                return
-
     async def _join_quietly(self, pool: GossipPool, address: str) -> None:
         _, errors = await pool.join([address])
         for error in errors:
-            self._server_logger.debug(
-                "Failed to join server in the WAN pool", extra=pairs(address=address, error=error)
-            )
-
-    def _user_event(self, event: GossipEvent) -> None:
-        if event.name == "consul:new-leader":
-            return  # servers learn it from Raft
-        self.http.events.receive(event.name, event.payload, event.ltime, self.node_name, {})
+            self._part_logger.debug("Failed to join server in the WAN pool", extra=pairs(address=address, error=error))
 
     def _wan_event(self, event: GossipEvent) -> None:
         for member in event.members:
-            self._server_logger.info(
+            self._part_logger.info(
                 "Handled event for server in area", extra=pairs(event=event.kind, server=member.name, area="wan")
             )
-
-    def _spawn(self, coroutine: Any) -> None:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._task_ended)
-
-    def _task_ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        with suppress(asyncio.CancelledError):
-            error = task.exception()
-            if error is not None:
-                self._logger.error("a background task failed: error=%r", str(error), exc_info=error)
-
-
-def _info(member: Member) -> MemberInfo:
-    return MemberInfo(
-        member.name, member.address_text, member.port, member.tags, member.status, member.protocol_min,
-        member.protocol_max, member.protocol_cur, member.delegate_min, member.delegate_max, member.delegate_cur,
-    )  # fmt: skip
-
-
-def _nothing(config: RuntimeConfig) -> None:
-    """Until the process sets its own."""

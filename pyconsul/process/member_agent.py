@@ -1,0 +1,370 @@
+"""What server agents and client agents share: the place in the gossip pool, HTTP, joining, facts about the agent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pyconsul.agent.runtime_config import RuntimeConfig
+from pyconsul.api.routes import ROUTES, Route
+from pyconsul.api.server import HttpServer
+from pyconsul.clock import Clock, Random, SystemClock, system_random
+from pyconsul.errors import CallerError, ConfigError
+from pyconsul.gossip.context import GossipEvent
+from pyconsul.gossip.member import Member
+from pyconsul.log import pairs
+from pyconsul.net.dial import join_host_port
+from pyconsul.process.debug_config import debug_config
+from pyconsul.process.info import Stats, build_stats, runtime_stats
+from pyconsul.process.joining import RetryJoin, join_error_text
+from pyconsul.process.settings import gossip_config, http_settings
+from pyconsul.server.backend import ConsensusApi, MemberInfo
+from pyconsul.server.gossip_loop import GossipPool
+from pyconsul.ui.files import BuiltFiles, FolderFiles
+from pyconsul.ui.handler import UiHandler
+from pyconsul.version import CONSUL_API_VERSION
+
+HTTP_GRACE_SECONDS = 1.0
+"""How long requests in progress may still take when the agent ends."""
+
+REJOIN_PAUSE_SECONDS = 2.0
+REJOIN_PAUSE_SECONDS_MAX = 30.0
+
+
+class MemberAgent(ABC):
+    """One agent in the LAN pool with an HTTP API. ``start`` raises ConfigError or StorageError with a text for the
+    operator; then call ``stop``.
+
+    ``ended`` is set when the agent ends by itself (a leave over HTTP, a failed disk), with ``exit_code``.
+    ``read_configuration``: reads it again for a reload. Implements Backend and AgentApi (server/backend.py).
+    """
+
+    def __init__(
+        self,
+        config: RuntimeConfig,
+        node_id: str,
+        data_dir: Path,
+        logger: logging.Logger,
+        part: str,
+        read_configuration: Callable[[], RuntimeConfig] | None = None,
+        clock: Clock | None = None,
+        random: Random | None = None,
+    ) -> None:
+        """``part``: the logger's name below the agent's, "server" or "client"."""
+        self.config = config
+        self.node_id = node_id
+        self.node_name = config.node_name
+        self.datacenter = config.datacenter
+        self.ended = asyncio.Event()
+        self.exit_code = 0
+        self.on_reload: Callable[[RuntimeConfig], None] = _nothing
+        self.http: HttpServer
+        self.lan: GossipPool
+        self.wan: GossipPool | None = None
+        self._clock = clock or SystemClock()
+        self._random = random or system_random()
+        self._logger = logger
+        self._part_logger = logger.getChild(part)
+        self._read_configuration = read_configuration
+        self._data_dir = data_dir
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._started: list[Callable[[], Awaitable[None]]] = []
+        self._left = False
+
+    # What servers and clients do differently
+
+    @property
+    @abstractmethod
+    def consensus(self) -> ConsensusApi: ...
+
+    @abstractmethod
+    async def _start_core(self) -> None:
+        """What has to be there before gossip. Raises ConfigError, StorageError."""
+
+    @abstractmethod
+    async def _start_gossip(self) -> None:
+        """Sets and starts the pools. Raises ConfigError, StorageError."""
+
+    @abstractmethod
+    def _members_event(self, event: GossipEvent) -> None:
+        """The LAN pool's members changed."""
+
+    @abstractmethod
+    def _new_leader_event(self) -> None:
+        """A server says by gossip that it leads."""
+
+    @abstractmethod
+    def _role_stats(self) -> Stats:
+        """The groups ``consul`` and, on servers, ``raft`` of ``info``."""
+
+    @abstractmethod
+    async def leave(self) -> None:
+        """Leaves the cluster; returns when done; the process ends afterwards."""
+
+    def _routes(self) -> Iterable[Route]:
+        """The endpoints of the HTTP API."""
+        return ROUTES
+
+    @abstractmethod
+    def _configured(self, config: RuntimeConfig) -> None:
+        """After a reload: takes what is new for this role."""
+
+    # Backend
+
+    @property
+    def agent(self) -> MemberAgent:
+        return self
+
+    def datacenters(self) -> list[str]:
+        return [self.datacenter]
+
+    # Life
+
+    async def start(self) -> None:
+        """Everything up to "agent running". Raises ConfigError, StorageError."""
+        config = self.config
+        await self._start_core()
+        await self._start_gossip()
+        await self._start_http()
+        if config.join.start:
+            await self._join_at_start(self.lan, config.join.start)
+        if config.join.start_wan and self.wan is not None:
+            await self._join_at_start(self.wan, config.join.start_wan)
+        self._logger.info("Consul agent running!")
+        if config.join.retry:
+            self._retry_join(self.lan, config.join.retry, "LAN")
+        if config.join.retry_wan and self.wan is not None:
+            self._retry_join(self.wan, config.join.retry_wan, "WAN")
+        self._spawn(self._rejoin(self.lan))
+        if self.wan is not None:
+            self._spawn(self._rejoin(self.wan))
+
+    def _make_lan(self, tags: dict[str, str]) -> None:
+        self.lan = GossipPool(
+            gossip_config(self.config, tags, self.node_id, self._data_dir, wan=False),
+            self._clock, self._random, self._lan_event, self._part_logger,
+        )  # fmt: skip
+
+    async def _start_http(self) -> None:
+        config = self.config
+        self.http = HttpServer(self, http_settings(config), self._clock, self._random, self._routes())
+        self._started.append(self._stop_http)
+        self._add_page()
+        for listen in config.addresses.http:
+            if listen.unix:
+                await self._listen(self.http.start(unix_sockets=[listen.host]), f"listen unix {listen}")
+                self._logger.info("Starting server", extra=pairs(address=listen, network="unix", protocol="http"))
+                continue
+            bound = await self._listen(self.http.start([listen.host], listen.port), f"listen tcp {listen}")
+            shown = join_host_port(*bound[0])
+            self._logger.info("Starting server", extra=pairs(address=shown, network="tcp", protocol="http"))
+            if config.ui.enabled:
+                self._logger.info("The web page is served", extra=pairs(url=f"http://{shown}{config.ui.content_path}"))
+
+    def _add_page(self) -> None:
+        ui, api = self.config.ui, self.http.api
+        if not ui.enabled and not ui.dir:
+            return
+        try:
+            files = FolderFiles(Path(ui.dir)) if ui.dir else BuiltFiles(ui.content_path, self.datacenter)
+        except ConfigError as error:  # an unbuilt checkout: everything else works
+            self._logger.error("The web page cannot be served", extra=pairs(error=error))
+            return
+        api.ui_path = ui.content_path.encode()
+        api.ui_handler = UiHandler(
+            files, ui.content_path, lambda: {name.lower() for name in api.settings.response_headers}
+        )
+
+    async def _stop_http(self) -> None:
+        self._logger.info("Waiting for endpoints to shut down")
+        await self.http.close(HTTP_GRACE_SECONDS)
+        self._logger.info("Endpoints down")
+
+    async def _listen(self, starting: Awaitable[list[tuple[str, int]]], what: str) -> list[tuple[str, int]]:
+        try:
+            return await starting
+        except OSError as error:
+            why = (os.strerror(error.errno) if error.errno else str(error)).lower()
+            raise ConfigError(f"Failed to start HTTP: {what}: bind: {why}") from error
+
+    async def stop(self) -> None:
+        """Ends everything that was started, newest first."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for each in reversed(self._started):
+            await each()
+        self._started.clear()
+
+    # AgentApi
+
+    def members(self, wan: bool) -> list[MemberInfo]:
+        pool = self.wan if wan else self.lan
+        return [] if pool is None else [_info(member) for member in pool.members()]
+
+    def self_info(self) -> dict[str, Any]:
+        own = next(member for member in self.lan.members() if member.name == self.node_name)
+        info = _info(own)
+        config = self.config
+        coordinate = self.lan.coordinate()
+        return {
+            "Config": {
+                "Datacenter": config.datacenter,
+                "PrimaryDatacenter": config.primary_datacenter,
+                "NodeName": config.node_name,
+                "NodeID": self.node_id,
+                "Revision": "",
+                "Server": config.server,
+                "Version": CONSUL_API_VERSION,
+            },
+            "DebugConfig": debug_config(config, self.node_id),
+            "Coord": {
+                "Vec": list(coordinate.vector),
+                "Error": coordinate.error,
+                "Adjustment": coordinate.adjustment,
+                "Height": coordinate.height,
+            },
+            "Member": {
+                "Name": info.name,
+                "Addr": info.address,
+                "Port": info.port,
+                "Tags": info.tags,
+                "Status": info.status,
+                "ProtocolMin": info.protocol_min,
+                "ProtocolMax": info.protocol_max,
+                "ProtocolCur": info.protocol_cur,
+                "DelegateMin": info.delegate_min,
+                "DelegateMax": info.delegate_max,
+                "DelegateCur": info.delegate_cur,
+            },
+            "Stats": self.stats(),
+            "Meta": {"consul-network-segment": "", **config.node_meta},
+        }
+
+    def stats(self) -> Stats:
+        """The groups of ``info``."""
+        stats: Stats = {
+            "agent": {"check_monitors": "0", "check_ttls": "0", "checks": "0", "services": "0"},
+            "build": build_stats(),
+            **self._role_stats(),
+            "runtime": runtime_stats(),
+            "serf_lan": self.lan.stats(),
+        }
+        if self.wan is not None:
+            stats["serf_wan"] = self.wan.stats()
+        return stats
+
+    async def join(self, address: str, wan: bool) -> None:
+        pool = self.wan if wan else self.lan
+        if pool is None:
+            raise CallerError(self._NO_WAN, 500)
+        joined, errors = await pool.join([address])
+        if not joined:
+            raise CallerError(join_error_text(errors), 500)
+
+    async def force_leave(self, node: str, prune: bool) -> None:
+        if all(member.name != node for member in self.lan.members()):
+            raise CallerError(f"agent: No node found with name '{node}'", 500)
+        await self.lan.force_leave(node, prune)
+        if self.wan is not None:
+            await self.wan.force_leave(f"{node}.{self.datacenter}", prune)
+
+    async def reload(self) -> None:
+        if self._read_configuration is None:
+            raise ConfigError("this agent was not started from a configuration")
+        self._logger.info("Reloading configuration...")
+        config = self._read_configuration()
+        self.config = config
+        self.http.configure(http_settings(config))
+        self._configured(config)
+        self.on_reload(config)
+
+    def fire_event(self, name: str, payload: bytes) -> None:
+        try:
+            self.lan.fire_event(name, payload, False)
+        except CallerError as error:
+            raise CallerError(
+                f'1 error occurred:\n\t* error broadcasting event to segment "": {error}\n\n', 500
+            ) from error
+
+    # Inside
+
+    _NO_WAN = ""
+    """Why there is no WAN pool to join."""
+
+    async def _join_at_start(self, pool: GossipPool, addresses: Sequence[str]) -> None:
+        joined, errors = await pool.join(addresses)
+        if not joined:
+            raise ConfigError(join_error_text(errors).strip())
+        self._logger.info("(LAN) joined", extra=pairs(number_of_nodes=joined))
+        self._logger.info("Join completed. Initial agents synced with", extra=pairs(agent_count=joined))
+
+    def _retry_join(self, pool: GossipPool, addresses: Sequence[str], name: str) -> None:
+        join = self.config.join
+        interval, most = (
+            (join.retry_interval_seconds, join.retry_max)
+            if name == "LAN"
+            else (join.retry_interval_wan_seconds, join.retry_max_wan)
+        )
+        self._spawn(RetryJoin(pool.join, addresses, interval, most, self._logger, self._exhausted(name), name).run())
+
+    def _exhausted(self, pool: str) -> Callable[[], None]:
+        def exhausted() -> None:
+            self._logger.error(
+                "Retry join failed", extra=pairs(error=f"agent: max join {pool} retry exhausted, exiting")
+            )
+            self.exit_code = 1
+            self.ended.set()
+
+        return exhausted
+
+    def _lan_event(self, event: GossipEvent) -> None:
+        if event.kind == "user":
+            self._user_event(event)
+        else:
+            self._members_event(event)
+
+    async def _rejoin(self, pool: GossipPool) -> None:
+        """Tries until a remembered member answers or somebody has found this agent. Once is not enough: when all
+        servers come up one by one, those that took this one for dead do not remember it, and wait for its join."""
+        pause = REJOIN_PAUSE_SECONDS
+        while pool.remembers_others and not await pool.rejoin():
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, REJOIN_PAUSE_SECONDS_MAX)
+            if any(member.status == 1 and member.name != pool.config.name for member in pool.members()):
+                return
+
+    def _user_event(self, event: GossipEvent) -> None:
+        if event.name == "consul:new-leader":
+            self._new_leader_event()
+            return
+        self.http.events.receive(event.name, event.payload, event.ltime, self.node_name, {})
+
+    def _spawn(self, coroutine: Any) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_ended)
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        with suppress(asyncio.CancelledError):
+            error = task.exception()
+            if error is not None:
+                self._logger.error("a background task failed: error=%r", str(error), exc_info=error)
+
+
+def _info(member: Member) -> MemberInfo:
+    return MemberInfo(
+        member.name, member.address_text, member.port, member.tags, member.status, member.protocol_min,
+        member.protocol_max, member.protocol_cur, member.delegate_min, member.delegate_max, member.delegate_cur,
+    )  # fmt: skip
+
+
+def _nothing(config: RuntimeConfig) -> None:
+    """Until the process sets its own."""
