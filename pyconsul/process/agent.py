@@ -81,7 +81,7 @@ class Agent(MemberAgent):
             )  # fmt: skip
             await self.wan.start()
             self._started.append(self.wan.stop)
-            self._flood(self.lan.members())
+            self._flood([member for member in self.lan.members() if member.status == 1])
 
     async def leave(self) -> None:
         if self._left:
