@@ -192,7 +192,7 @@ def shows(read: Exchange, write: Exchange, existed: bool) -> bool | None:
     if entry is None:
         return None if existed else False  # it may be gone again
     same = base64.b64decode(entry["Value"] or "") == write.body
-    return None if same and not write.body else same
+    return None if same and existed and not write.body else same
 
 
 def first_of(one: Exchange, other: Exchange) -> Exchange | None:
@@ -212,6 +212,7 @@ def first_of(one: Exchange, other: Exchange) -> Exchange | None:
 def add_order_of_effect(exchanges: list[Exchange]) -> None:
     """Fills ``after``. Only answered requests count; a watch that waited for the write waits anyway."""
     seen_first: dict[str, float] = {}
+    made: set[tuple[str, int]] = set()
     for exchange in exchanges:
         for item in exchange.items() if exchange.method == "GET" else []:
             seen_first[item["Key"]] = min(exchange.t_done, seen_first.get(item["Key"], exchange.t_done))
@@ -226,7 +227,10 @@ def add_order_of_effect(exchanges: list[Exchange]) -> None:
                 continue
             if other.method == "GET":
                 if write.succeeded and other.reads(key):
-                    order_read(other, write, seen_first.get(key, write.t) < write.t)
+                    existed = seen_first.get(key, write.t) < write.t or (key, other.number) in made
+                    order_read(other, write, existed)
+                    if write.number in other.after:
+                        made.add((key, other.number))  # of several that make a key at once the first is the maker
             elif other.key == key and other.number > write.number:
                 winner = first_of(write, other)
                 if winner is not None:

@@ -340,6 +340,7 @@ class TestLife:
         agent.wait_for_leader()
         agent.kv_put("after-signals", b"1")
 
+    @pytest.mark.slow
     def test_leave_ends_the_agent_with_exit_code_zero(self, tmp_path: Path) -> None:
         with Cluster(tmp_path, size=3, extra=["-hcl", 'performance { leave_drain_time = "100ms" }']) as cluster:
             cluster.start()
