@@ -1,5 +1,5 @@
 # The same commands that CI runs; each works from a fresh checkout.
-.PHONY: test check slow sim types lint clean
+.PHONY: test check slow sim bench clean
 
 test:
 	python3 dev.py test
@@ -14,6 +14,12 @@ slow:
 SEEDS ?= 500
 sim:
 	SEEDS=$(SEEDS) python3 dev.py test tests/sim
+
+# make bench ROUNDS=3
+ROUNDS ?= 3
+bench:
+	python3 dev.py ready
+	.venv/bin/python compat/bench/bench.py --rounds $(ROUNDS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
