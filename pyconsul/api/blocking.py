@@ -64,16 +64,47 @@ def serve_read(api: Api, options: ReadOptions, read: Read, error_head: bytes = b
     except PyconsulError as error:
         return error_response(error, head=error_head)
     if meta is None:
-        return _serve_later(api, options, read, error_head)
+        return LaterRead(api, options, read, error_head)
     return _serve(api, options, read, error_head, meta)
 
 
-async def _serve_later(api: Api, options: ReadOptions, read: Read, error_head: bytes) -> Response | Deferred:
-    try:
-        meta = await api.consensus.read(options.mode)
-    except PyconsulError as error:
-        return error_response(error, head=error_head)
-    return _serve(api, options, read, error_head, meta)
+class LaterRead(Deferred):
+    """Waits until its consistency is established; then answers, or waits for news as a WaitingRead."""
+
+    __slots__ = ("_api", "_cancelled", "_error_head", "_options", "_read", "_waiting")
+
+    def __init__(self, api: Api, options: ReadOptions, read: Read, error_head: bytes) -> None:
+        super().__init__()
+        self._cancelled = False
+        self._api = api
+        self._options = options
+        self._read = read
+        self._error_head = error_head
+        self._waiting: Deferred | None = None
+        api.consensus.read_then(options.mode, self._allowed)
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+        super().cancel()
+
+    def hurry(self) -> None:
+        if self._waiting is not None:
+            self._waiting.hurry()
+
+    def _allowed(self, meta: ReadMeta | PyconsulError) -> None:
+        if self._cancelled:
+            return
+        if isinstance(meta, PyconsulError):
+            self.resolve(error_response(meta, head=self._error_head))
+            return
+        answer = _serve(self._api, self._options, self._read, self._error_head, meta)
+        if isinstance(answer, Deferred):
+            self._waiting = answer
+            answer.then(self.resolve)
+        else:
+            self.resolve(answer)
 
 
 def _serve(api: Api, options: ReadOptions, read: Read, error_head: bytes, meta: ReadMeta) -> Response | Deferred:

@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from pyconsul.errors import PyconsulError
 from pyconsul.fsm.commands import AnyCommand
+from pyconsul.records.autopilot import AutopilotState
 from pyconsul.records.session import Session
 from pyconsul.state.store import Store
 
@@ -76,6 +78,9 @@ class ConsensusApi(Protocol):
     def read_now(self, mode: ReadMode) -> ReadMeta | None:
         """The answer when the read may be served from ``store`` at once; None: use ``read``. Never blocks."""
 
+    def read_then(self, mode: ReadMode, done: Callable[[ReadMeta | PyconsulError], None]) -> None:
+        """As ``read``, without a task: ``done`` is called once from the event loop, perhaps inside this call."""
+
     async def read(self, mode: ReadMode) -> ReadMeta:
         """Waits until a read of this mode may be served. Raises NoLeaderError after the hold time, RpcError."""
 
@@ -98,6 +103,21 @@ class ConsensusApi(Protocol):
 
     async def raft_configuration(self, stale: bool) -> tuple[list[RaftPeer], int]:
         """Peers in configuration order, and the configuration's index. Raises NoLeaderError unless stale."""
+
+
+class OperatorApi(Protocol):
+    """What operators ask of the leader. All raise NoLeaderError after the hold time, RpcError, and CallerError (500)
+    with the reason when it cannot be done."""
+
+    async def autopilot_state(self) -> AutopilotState | None:
+        """None: the leader has not looked at the servers yet."""
+
+    async def remove_peer(self, id_: str | None, address: str) -> None:
+        """Takes the server with this id, or (None) with this address, out of the Raft configuration; returns when that
+        is committed."""
+
+    async def transfer_leadership(self, to: str) -> None:
+        """To the server with this id, or to the one that is best fit for it (""); returns when it is done."""
 
 
 class AgentApi(Protocol):
@@ -134,6 +154,9 @@ class Backend(Protocol):
 
     @property
     def consensus(self) -> ConsensusApi: ...
+
+    @property
+    def operators(self) -> OperatorApi: ...
 
     @property
     def agent(self) -> AgentApi: ...

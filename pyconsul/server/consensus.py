@@ -7,7 +7,9 @@ the hold time is over. A write that may have reached a leader is never sent twic
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+from typing import TypeVar
 
 from pyconsul.clock import Clock, Random
 from pyconsul.errors import (
@@ -26,6 +28,8 @@ from pyconsul.server.backend import RaftPeer, ReadMeta, ReadMode
 from pyconsul.server.leader import Leader
 from pyconsul.server.raft_loop import RaftLoop
 from pyconsul.state.store import Store
+
+T = TypeVar("T")
 
 RETRY_SECONDS = 0.1
 """Pause before a leader that could not be reached, or that says it is none, is asked again."""
@@ -87,23 +91,20 @@ class Consensus:
             return self._stale_meta()
         return None
 
+    def read_then(self, mode: ReadMode, done: Callable[[ReadMeta | PyconsulError], None]) -> None:
+        _Read(self, mode, done).route()
+
     async def read(self, mode: ReadMode) -> ReadMeta:
-        meta = self.read_now(mode)
-        if meta is not None:
-            return meta
-        deadline = self._deadline()
-        while True:
-            if mode is ReadMode.STALE:
-                if self.raft.heard_from_leader:
-                    return self._stale_meta()
-            elif self.raft.core.leader_id:
-                if mode is ReadMode.DEFAULT and self.raft.lease_is_valid:
-                    return self._default_meta
-                future: asyncio.Future[bool] = self._loop.create_future()
-                self.raft.read_index(lambda good, future=future: _resolve(future, good))  # type: ignore[misc]
-                if await future:
-                    return self._default_meta if self.is_leader else self._forwarded_meta
-            await self._leader_or_pause(deadline)
+        future: asyncio.Future[ReadMeta | PyconsulError] = self._loop.create_future()
+        self.read_then(mode, lambda result: _resolve(future, result))
+        result = await future
+        if isinstance(result, PyconsulError):
+            raise result
+        return result
+
+    def confirmed_meta(self) -> ReadMeta:
+        """Of a read whose index a majority has just confirmed."""
+        return self._default_meta if self.is_leader else self._forwarded_meta
 
     def submit(self, command: AnyCommand, done: Callable[[object], None]) -> None:
         _Write(self, command, commands.encode(command), done).route()
@@ -133,21 +134,45 @@ class Consensus:
             await self._leader_or_pause(deadline)
 
     async def raft_configuration(self, stale: bool) -> tuple[list[RaftPeer], int]:
+        async def here() -> tuple[list[RaftPeer], int]:
+            return self._own_raft_configuration()
+
+        def decode(data: bytes) -> tuple[list[RaftPeer], int]:
+            peers, index = forward.decode_plain(data, tuple[list[list[object]], int])
+            return [RaftPeer(*peer) for peer in peers], index
+
+        if stale:
+            return await here()
+        return await self.at_leader(forward.RAFT_CONFIGURATION, b"", here, decode)
+
+    async def at_leader(
+        self,
+        method: str,
+        argument: bytes,
+        here: Callable[[], Awaitable[T]],
+        decode: Callable[[bytes], T],
+        hold: bool = True,
+    ) -> T:
+        """What the leader answers: ``here()`` when it is this server, else the decoded answer to the request.
+
+        Raises what they raise; NoLeaderError when there was no leader for the hold time (``hold`` False: at once when
+        the one that was asked turns out to lead no more); RpcError when the leader went away.
+        """
         deadline = self._deadline()
-        while not stale and not self.is_leader:
+        while True:
             address = self.leader_address()
-            if address:
-                try:
-                    data = await self._ask(address, forward.RAFT_CONFIGURATION, b"")
-                    peers, index = forward.decode_plain(data, tuple[list[list[object]], int])
-                    return [RaftPeer(*peer) for peer in peers], index
-                except RpcError as error:
-                    if error.sent:
-                        raise
-                except (NoLeaderError, NotLeaderError):
-                    pass  # held below, like any request without a leader
+            try:
+                if self.is_leader:
+                    return await here()
+                if address:
+                    return decode(await self._ask(address, method, argument))
+            except RpcError as error:
+                if error.sent:
+                    raise
+            except (NoLeaderError, NotLeaderError):
+                if not hold:
+                    raise
             await self._leader_or_pause(deadline)
-        return self._own_raft_configuration()
 
     # For other servers
 
@@ -290,6 +315,42 @@ class _Held:
         self._retry()
 
 
+class _Read:
+    """One read on its way to being allowed; called with the outcome of each try."""
+
+    __slots__ = ("_consensus", "_deadline", "_done", "_mode")
+
+    def __init__(self, consensus: Consensus, mode: ReadMode, done: Callable[[ReadMeta | PyconsulError], None]) -> None:
+        self._consensus = consensus
+        self._mode = mode
+        self._done = done
+        self._deadline = 0.0  # set when it first has to wait
+
+    def route(self) -> None:
+        consensus = self._consensus
+        meta = consensus.read_now(self._mode)
+        if meta is not None:
+            self._done(meta)
+        elif self._mode is not ReadMode.STALE and consensus.raft.core.leader_id:
+            consensus.raft.read_index(self)
+        else:
+            self._hold()
+
+    def __call__(self, good: bool) -> None:
+        if good:
+            self._done(self._consensus.confirmed_meta())
+        else:
+            self._hold()
+
+    def _hold(self) -> None:
+        if self._deadline == 0.0:
+            self._deadline = self._consensus.deadline()
+        self._consensus.hold(self._deadline, self.route, self._expired)
+
+    def _expired(self) -> None:
+        self._done(NoLeaderError())
+
+
 class _Write:
     """One write on its way to the leader; called with the outcome of each try."""
 
@@ -355,6 +416,6 @@ def rpc_error(error: RpcError) -> RpcError:
     return RpcError(prefix + str(error), error.sent)
 
 
-def _resolve(future: asyncio.Future[object] | asyncio.Future[bool], value: object) -> None:
+def _resolve(future: asyncio.Future[T], value: T) -> None:
     if not future.done():
-        future.set_result(value)  # type: ignore[arg-type]
+        future.set_result(value)

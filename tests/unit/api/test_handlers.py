@@ -24,6 +24,7 @@ from pyconsul.errors import (
     LeadershipLostError,
     NoLeaderError,
     OverloadedError,
+    PyconsulError,
     RpcError,
 )
 from pyconsul.fsm.commands import AnyCommand, KVSet
@@ -287,6 +288,11 @@ class Failing(LocalConsensus):
     def read_now(self, mode: ReadMode) -> ReadMeta | None:
         return None
 
+    def read_then(self, mode: ReadMode, done: Any) -> None:
+        if not isinstance(self._error, PyconsulError):
+            raise self._error
+        asyncio.get_running_loop().call_soon(done, self._error)
+
     async def read(self, mode: ReadMode) -> ReadMeta:
         raise self._error
 
@@ -304,9 +310,9 @@ async def test_a_read_that_has_to_wait_for_its_leader() -> None:
         def read_now(self, mode: ReadMode) -> ReadMeta | None:
             return None
 
-        async def read(self, mode: ReadMode) -> ReadMeta:
-            await asyncio.sleep(0)
-            return ReadMeta(True, 7 if mode is ReadMode.STALE else 0, False)
+        def read_then(self, mode: ReadMode, done: Any) -> None:
+            meta = ReadMeta(True, 7 if mode is ReadMode.STALE else 0, False)
+            asyncio.get_running_loop().call_soon(done, meta)
 
     later = Later(SystemClock(), "local", "id", "127.0.0.1:8300")
     later.apply(KVSet(b"a", b"1"))
