@@ -73,6 +73,8 @@ class DiskWriter:
         self._full_retry_seconds = full_retry_seconds
         self._queue: queue.SimpleQueue[Batch | Callable[[], None] | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
+        self._full = False
+        self._ended = False
         self._thread = threading.Thread(target=self._run, name="disk-writer", daemon=True)
 
     def start(self) -> None:
@@ -91,59 +93,67 @@ class DiskWriter:
         self._queue.put(None)
         await self._loop.run_in_executor(None, self._thread.join, 5.0)
 
+    def work(self, queued: list[Batch | Callable[[], None] | None]) -> float | None:
+        """Does what is queued, in order, and takes it out of the list; everything between two jobs is one save.
+
+        Returns None when all is done, or, while the disk is full, the seconds after which to try again.
+        Raises StorageError, or whatever a job raises: then nothing is known of the disk any more.
+        """
+        while queued and not self._ended:
+            batches: list[Batch] = []
+            for item in queued:
+                if not isinstance(item, Batch):
+                    break
+                batches.append(item)
+            if batches:
+                if not self._save(batches):
+                    return self._full_retry_seconds
+                del queued[: len(batches)]
+                continue
+            job = queued.pop(0)
+            if callable(job):
+                job()
+            else:
+                self._ended = True
+        return None
+
     def _run(self) -> None:
-        pending: list[Batch | Callable[[], None] | None] = []
-        get = self._queue.get
-        while True:
-            pending.append(get())
+        queued: list[Batch | Callable[[], None] | None] = []
+        while not self._ended:
+            queued.append(self._queue.get())
             try:
                 while True:
-                    pending.append(self._queue.get_nowait())
+                    queued.append(self._queue.get_nowait())
             except queue.Empty:
                 pass
             try:
-                ended = self._do(pending)
+                pause = self.work(queued)
+                while pause is not None:
+                    if self._stopping.wait(pause):
+                        raise StorageError("stopped while the disk was full")
+                    pause = self.work(queued)
             except Exception as error:
                 # Reported, not swallowed: the process ends, since nothing is known of the disk any more.
                 self._call(self._on_failure, error)
                 return
-            if ended:
-                return
-            pending.clear()
 
-    def _do(self, work: list[Batch | Callable[[], None] | None]) -> bool:
-        batches: list[Batch] = []
-        for item in work:
-            if isinstance(item, Batch):
-                batches.append(item)
-                continue
-            self._save(batches)
-            batches = []
-            if item is None:
-                return True
-            item()
-        self._save(batches)
-        return False
-
-    def _save(self, batches: list[Batch]) -> None:
-        if not batches:
-            return
+    def _save(self, batches: list[Batch]) -> bool:
+        """False: the disk is full and nothing has changed."""
         hard_state, entries = merge(batches)
-        full = False
-        while hard_state is not None or entries:
+        if hard_state is not None or entries:
             try:
                 self._storage.save(hard_state, entries)
-                break
             except DiskFullError:
-                if not full:
-                    full = True
+                if not self._full:
+                    self._full = True
                     self._call(self._on_full, True)
-                if self._stopping.wait(self._full_retry_seconds):
-                    raise StorageError("stopped while the disk was full") from None
-        if full:
+                return False
+        if self._full:
+            self._full = False
             self._call(self._on_full, False)
         dones = [batch.done for batch in batches]
         self._call(_call_all, dones)
+        return True
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
         try:
