@@ -44,19 +44,31 @@ Reply = Callable[[RpcFailure | None, bytes], None]
 Handler = Callable[[bytes, Reply], None]
 """Gets the argument and answers by calling reply once, now or later."""
 
+ConnectedHandler = Callable[[FrameConnection, bytes, Reply], None]
+"""A Handler that keeps something per connection."""
+
 
 class RpcServer:
     """Answers requests of accepted connections by the registered handlers."""
 
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
+        self._connected: dict[str, ConnectedHandler] = {}
+        self._closed: list[Callable[[FrameConnection], None]] = []
 
     def register(self, method: str, handler: Handler) -> None:
         self._handlers[method] = handler
 
+    def register_connected(self, method: str, handler: ConnectedHandler) -> None:
+        self._connected[method] = handler
+
+    def on_close(self, callback: Callable[[FrameConnection], None]) -> None:
+        """``callback`` is called for each connection that closed: nobody waits for its answers any more."""
+        self._closed.append(callback)
+
     def accept(self) -> FrameConnection:
         """The protocol object for one accepted connection (a Listener's Acceptor)."""
-        return FrameConnection(self._on_frames, _ignore_close)
+        return FrameConnection(self._on_frames, self._on_close)
 
     def _on_frames(self, connection: FrameConnection, payloads: list[bytes]) -> None:
         for payload in payloads:
@@ -66,10 +78,16 @@ class RpcServer:
                 raise DecodeError(f"unreadable RPC request: {error}") from error
             handler = self._handlers.get(request.method)
             reply = _reply_on(connection, request.number)
-            if handler is None:
-                reply(RpcFailure("unknown-method", f"rpc: can't find method {request.method}"), b"")
-            else:
+            if handler is not None:
                 handler(request.argument, reply)
+            elif request.method in self._connected:
+                self._connected[request.method](connection, request.argument, reply)
+            else:
+                reply(RpcFailure("unknown-method", f"rpc: can't find method {request.method}"), b"")
+
+    def _on_close(self, connection: FrameConnection, reason: str) -> None:
+        for callback in self._closed:
+            callback(connection)
 
 
 def _reply_on(connection: FrameConnection, number: int) -> Reply:
@@ -79,10 +97,6 @@ def _reply_on(connection: FrameConnection, number: int) -> Reply:
             connection.close("answers not read")
 
     return reply
-
-
-def _ignore_close(connection: FrameConnection, reason: str) -> None:
-    """An accepted connection that closes needs nothing: answers in progress find it closed."""
 
 
 Done = Callable[[RpcFailure | RpcError | None, bytes], None]

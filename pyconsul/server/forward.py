@@ -18,6 +18,7 @@ from pyconsul.errors import (
 )
 from pyconsul.fsm.commands import AnyCommand, Txn
 from pyconsul.net.rpc import RpcClient, RpcFailure
+from pyconsul.records.autopilot import AutopilotState
 from pyconsul.records.session import Session
 from pyconsul.records.txn import TxnResult
 
@@ -32,6 +33,15 @@ STATUS_PEERS = "status.peers"
 
 RAFT_CONFIGURATION = "operator.raft-configuration"
 """Result: [[peers], index] as ConsensusApi.raft_configuration returns it."""
+
+AUTOPILOT_STATE = "operator.autopilot-state"
+"""Result: an AutopilotState or nil."""
+
+REMOVE_PEER = "operator.remove-peer"
+"""Argument: a RemovePeerRequest. No result; answered when the change is committed."""
+
+TRANSFER_LEADER = "operator.transfer-leader"
+"""Argument: the id of the next leader, or nothing. No result; answered when this server leads no more."""
 
 _KINDS: dict[str, type[PyconsulError]] = {
     "apply": ApplyError,
@@ -69,6 +79,12 @@ def decode_session(data: bytes) -> Session | None:
     except msgspec.MsgspecError as error:
         raise DecodeError(f"unreadable session: {error}") from error
     return session
+
+
+def decode_autopilot_state(data: bytes) -> AutopilotState | None:
+    """Raises DecodeError."""
+    state: AutopilotState | None = decode_plain(data, AutopilotState | None)
+    return state
 
 
 def decode_plain(data: bytes, kind: Any) -> Any:
@@ -109,6 +125,12 @@ class RpcPool:
         """Closes all other connections; requests in progress there fail with RpcError."""
         for other in [each for each in self._clients if each != address]:
             self._clients.pop(other).close()
+
+    def drop(self, address: str) -> None:
+        """Closes the connection to a server that is gone; requests in progress there fail with RpcError."""
+        client = self._clients.pop(address, None)
+        if client is not None:
+            client.close()
 
     def close(self) -> None:
         for client in self._clients.values():

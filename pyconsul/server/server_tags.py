@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from pyconsul.codec.duration import SECOND, format_duration
 from pyconsul.net.dial import join_host_port
 from pyconsul.version import BUILD_TAG
 
@@ -62,6 +63,25 @@ def server_tags(
         tags["bootstrap"] = "1"
     if expect > 0:
         tags["expect"] = str(expect)
+    return tags
+
+
+def client_tags(node_id: str, datacenter: str, reconnect_seconds: float = 0.0) -> dict[str, str]:
+    """The tags of a client. ``reconnect_seconds``: how long others remember it when it failed, 0 as they like."""
+    tags = {
+        "role": "node",
+        "dc": datacenter,
+        "segment": "",
+        "id": node_id,
+        "vsn": "2",
+        "vsn_min": "2",
+        "vsn_max": "3",
+        "build": BUILD_TAG,
+        "acls": "0",
+        "ap": "default",
+    }
+    if reconnect_seconds > 0:
+        tags["rc_tm"] = format_duration(int(reconnect_seconds * SECOND))
     return tags
 
 
