@@ -31,6 +31,13 @@ from pyconsul.storage.text_file import TextFile
 
 LEAVE_SECONDS_MAX = 15.0
 DEV_PREFIX = "pyconsul-dev-"
+START_HINTS = {
+    "address already in use": "another process listens there: stop it, or choose another address or port",
+    "cannot assign requested address": "this host has no such address: give one of its own (-bind, -client)",
+    "permission denied": "ports below 1024 and other users' files need rights: choose others, or run as their owner",
+}
+"""What to do about errors whose texts are the system's."""
+
 SIGNAL_NAMES: dict[int, str] = {signal.SIGINT: "interrupt", signal.SIGTERM: "terminated", signal.SIGHUP: "hangup"}
 
 
@@ -150,7 +157,9 @@ class _Process:
         text = str(error)
         if isinstance(error, LockedError):
             text = f"Failed to start Consul server: {text}"
-        self._logger.error("Error starting agent", extra=pairs(error=text))
+        hint = next((advice for part, advice in START_HINTS.items() if part in text), None)
+        told = pairs(error=text) if hint is None else pairs(error=text, hint=hint)
+        self._logger.error("Error starting agent", extra=told)
 
     async def _interruptible(self, starting: object) -> bool:
         """Starts; False when a signal came before it was done. Raises what the start raises."""
