@@ -38,7 +38,7 @@ async def replay_fake(scenario: str, defect: str = "") -> Report:
     store = FakeStore(defect)
     urls = await store.start()
     try:
-        return await replay(scenario, urls, patience_s=0.3 if defect else 20.0, differences_max=6)
+        return await replay(scenario, urls, patience_s=0.3 if defect else 20.0, differences_max=12)
     finally:
         await store.stop()
 
