@@ -19,13 +19,15 @@ from pyconsul.api.httpdate import DateLine
 from pyconsul.api.limits import HEADER_SLACK_BYTES, HttpSettings, may_write, parse_networks
 from pyconsul.api.params import NO_QUERY, Query
 from pyconsul.api.request import Request, unescape
-from pyconsul.api.response import HTML_HEAD, Answer, Response, text_response
+from pyconsul.api.response import HTML_HEAD, TEXT_HEAD, Answer, Response, text_response
 from pyconsul.api.routes import ROUTES, Route, Router
 from pyconsul.codec import json
 from pyconsul.errors import DecodeError
 
 GZIP_BODY_MIN = 1400
 GZIP_LEVEL = 1
+CODED = b"Content-Encoding:"
+ROBOTS = b"User-agent: *\nDisallow: /\n"
 READ_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 BLOCKED = "Endpoint is blocked by agent configuration"
 RESTRICTED = "Access is restricted"
@@ -94,6 +96,8 @@ class App:
         path = request.path = unescape(raw_path)
         if not self.api.settings.disable_http_unprintable_char_filter and not json.to_text(path).isprintable():
             return Response(400)
+        if self._is_ui(path):  # before // is made one slash: keys may hold it, and the page's paths hold keys
+            return self.api.ui_handler(request)  # type: ignore[misc]
         cleaned = _clean(path)
         if cleaned != path:
             if self._router.find(cleaned) is None and self._router.is_prefix(cleaned + b"/"):
@@ -128,17 +132,29 @@ class App:
     def _unknown(self, request: Request, path: bytes, query: bytes) -> Answer:
         if self._router.is_prefix(path + b"/"):
             return _redirect(request, path + b"/", query)
-        settings, ui = self.api.settings, self.api.ui_handler
-        if path == b"/":
-            if settings.ui_enabled or settings.dev_mode:
-                return _redirect(request, b"/ui/", b"")
+        if self._ui_enabled():
+            ui_path = self.api.ui_path
+            if path == b"/":
+                return _redirect(request, ui_path, b"")
+            if self.api.ui_handler is not None:
+                if path == ui_path[:-1]:
+                    return _redirect(request, ui_path, query)
+                if path == b"/robots.txt":
+                    return Response(200, ROBOTS, TEXT_HEAD)
+        elif path == b"/":
             return text_response(200, "Consul Agent")
-        if ui is not None and (settings.ui_enabled or settings.dev_mode):
-            if path == b"/ui":
-                return _redirect(request, b"/ui/", query)
-            if path.startswith(b"/ui/"):
-                return ui(request)
         return Response(404)
+
+    def _ui_enabled(self) -> bool:
+        return self.api.settings.ui_enabled or self.api.settings.dev_mode
+
+    def _is_ui(self, path: bytes) -> bool:
+        return (
+            self.api.ui_handler is not None
+            and path.startswith(self.api.ui_path)
+            and not path.startswith(b"/v1/")  # the page may be at the root
+            and self._ui_enabled()
+        )
 
     # From an answer to bytes
 
@@ -147,7 +163,11 @@ class App:
         body, status, coding = response.body, response.status, b""
         if response.is_json and (self._always_pretty or (request.query is not NO_QUERY and "pretty" in request.query)):
             body = json.pretty(body)
-        if len(body) >= GZIP_BODY_MIN and _takes_gzip(request.headers.get(b"accept-encoding")):
+        if (
+            len(body) >= GZIP_BODY_MIN
+            and CODED not in response.head
+            and _takes_gzip(request.headers.get(b"accept-encoding"))
+        ):
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
             coding = b"Content-Encoding: gzip\r\n"
         start = self._starts.get(status)

@@ -25,6 +25,7 @@ from pyconsul.api.errors import error_response
 from pyconsul.api.params import ReadOptions, read_options
 from pyconsul.api.request import Request
 from pyconsul.api.response import Answer, Response, json_bytes
+from pyconsul.api.service_kinds import kind_errors
 from pyconsul.codec import json
 from pyconsul.errors import CallerError, DecodeError, PyconsulError
 from pyconsul.fsm.commands import AnyCommand, Deregister, Register
@@ -102,6 +103,7 @@ def _registration(api: Api, fields: dict[str, Any]) -> Register:
     if "Service" in fields:
         service = service_of(fields["Service"], node.node)
         error = service_error(service)
+        error = error or kind_errors(service)
         if error:
             raise CallerError(error, 500)
     checks: list[Check] = [with_type(check_of(item)) for item in fields.get("Checks", [])]

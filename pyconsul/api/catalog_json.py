@@ -169,11 +169,11 @@ NODE_FIELDS: bodies.Spec = {
 }
 
 
-def _weight_fields(value: Any) -> dict[str, int]:
+def weight_fields(value: Any) -> dict[str, int]:
     return bodies.object_fields(value, {"passing": ("Passing", bodies.integer), "warning": ("Warning", bodies.integer)})
 
 
-def _tagged_service_addresses(value: Any) -> dict[str, dict[str, Any]]:
+def tagged_service_addresses(value: Any) -> dict[str, dict[str, Any]]:
     spec: bodies.Spec = {"address": ("Address", bodies.text), "port": ("Port", bodies.integer)}
     return {
         name: {"Address": "", "Port": 0} | bodies.object_fields(item, spec)
@@ -194,11 +194,11 @@ SERVICE_FIELDS: bodies.Spec = {
     "service": ("Service", bodies.text),
     "tags": ("Tags", bodies.text_list),
     "address": ("Address", bodies.text),
-    "taggedaddresses": ("TaggedAddresses", _tagged_service_addresses),
+    "taggedaddresses": ("TaggedAddresses", tagged_service_addresses),
     "meta": ("Meta", bodies.text_map),
     "port": ("Port", bodies.integer),
     "socketpath": ("SocketPath", bodies.text),
-    "weights": ("Weights", _weight_fields),
+    "weights": ("Weights", weight_fields),
     "enabletagoverride": ("EnableTagOverride", bodies.boolean),
     "proxy": ("Proxy", bodies.any_object),
     "connect": ("Connect", _connect),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from pyconsul.agent.local_services import LocalServices
 from pyconsul.api.limits import HttpSettings
 from pyconsul.clock import Clock, Random
 from pyconsul.errors import CallerError
@@ -18,19 +19,29 @@ if TYPE_CHECKING:
 NO_PATH = "No path to datacenter"
 
 
+class AgentBackend(Backend, Protocol):
+    """A server with the services and checks of its own agent."""
+
+    @property
+    def local(self) -> LocalServices: ...
+
+
 class Api:
-    """``settings`` may be replaced at any time (a reload); ``ui_handler`` answers ``/ui/…`` when the page is there."""
+    """``settings`` may be replaced at any time (a reload); ``ui_handler`` answers what is below ``ui_path`` (which begins
+    and ends with a slash) when the page is there."""
 
     def __init__(
-        self, backend: Backend, settings: HttpSettings, events: EventBuffer, clock: Clock, random: Random
+        self, backend: AgentBackend, settings: HttpSettings, events: EventBuffer, clock: Clock, random: Random
     ) -> None:
         self.backend = backend
         self.consensus = backend.consensus
+        self.local = backend.local
         self.settings = settings
         self.events = events
         self.clock = clock
         self.random = random
         self.ui_handler: Callable[[Request], Answer] | None = None
+        self.ui_path = b"/ui/"
 
     def check_datacenter(self, name: str) -> None:
         """Raises CallerError (500) when no server of that datacenter is known; "" is the own one."""

@@ -123,15 +123,20 @@ def consistency(request: Request, use_cache: bool = True) -> ReadMode:
 
 def blocking_options(query: Query) -> tuple[int, int]:
     """(index, wait in ns) of a query. Raises CallerError: ``wait`` is looked at before ``index``."""
-    wait, index = query.get("wait"), query.get("index")
-    try:
-        wait_ns = parse_duration(wait) if wait else 0
-    except DecodeError as error:
-        raise CallerError("Invalid wait time") from error
+    wait_ns, index = parse_wait(query), query.get("index")
     try:
         return (numbers.parse_uint(index) if index else 0), wait_ns
     except DecodeError as error:
         raise CallerError("Invalid index") from error
+
+
+def parse_wait(query: Query) -> int:
+    """``wait`` in nanoseconds, 0 when it is not given. Raises CallerError."""
+    wait = query.get("wait")
+    try:
+        return parse_duration(wait) if wait else 0
+    except DecodeError as error:
+        raise CallerError("Invalid wait time") from error
 
 
 def refuse_namespace(request: Request) -> None:

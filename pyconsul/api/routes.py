@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from pyconsul.api import agent, catalog, event, health, kv, operator, session, status, txn
+from pyconsul.api import (
+    agent,
+    agent_checks,
+    agent_health,
+    agent_services,
+    catalog,
+    event,
+    health,
+    kv,
+    operator,
+    session,
+    status,
+    txn,
+)
 from pyconsul.api.context import Api
 from pyconsul.api.request import Request
 from pyconsul.api.response import Answer
@@ -88,5 +101,29 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/agent/leave", PUT=agent.leave),
     Route("/v1/agent/force-leave/", PUT=agent.force_leave),
     Route("/v1/agent/reload", PUT=agent.reload),
+    Route("/v1/agent/services", GET=agent_services.list_all),
+    Route("/v1/agent/service/", GET=agent_services.one),
+    Route("/v1/agent/service/register", PUT=agent_services.register),
+    Route("/v1/agent/service/deregister/", PUT=agent_services.deregister),
+    Route("/v1/agent/service/maintenance/", PUT=agent_checks.service_maintenance),
+    Route("/v1/agent/checks", GET=agent_checks.list_all),
+    Route("/v1/agent/check/register", PUT=agent_checks.register),
+    Route("/v1/agent/check/deregister/", PUT=agent_checks.deregister),
+    Route("/v1/agent/check/pass/", PUT=agent_checks.pass_),
+    Route("/v1/agent/check/warn/", PUT=agent_checks.warn),
+    Route("/v1/agent/check/fail/", PUT=agent_checks.fail),
+    Route("/v1/agent/check/update/", PUT=agent_checks.update),
+    Route("/v1/agent/health/service/id/", GET=agent_health.by_id),
+    Route("/v1/agent/health/service/name/", GET=agent_health.by_name),
+    Route("/v1/agent/maintenance", PUT=agent_checks.node_maintenance),
     Route("/v1/operator/raft/configuration", GET=operator.raft_configuration),
+    Route("/v1/operator/raft/peer", DELETE=operator.remove_peer),
+    Route("/v1/operator/raft/transfer-leader", PUT=operator.transfer_leader, POST=operator.transfer_leader),
+    Route(
+        "/v1/operator/autopilot/configuration",
+        GET=operator.autopilot_configuration,
+        PUT=operator.set_autopilot_configuration,
+    ),
+    Route("/v1/operator/autopilot/health", GET=operator.autopilot_health),
+    Route("/v1/operator/autopilot/state", GET=operator.autopilot_state),
 )

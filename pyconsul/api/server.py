@@ -11,13 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from pyconsul.api.app import App
-from pyconsul.api.context import Api
+from pyconsul.api.context import AgentBackend, Api
 from pyconsul.api.events import EventBuffer
 from pyconsul.api.limits import TOO_MANY_CONNECTIONS, ClientLimit, HttpSettings
 from pyconsul.api.protocol import HttpProtocol
 from pyconsul.api.routes import ROUTES, Route
 from pyconsul.clock import Clock, Random, SystemClock, system_random
-from pyconsul.server.backend import Backend
 
 BACKLOG = 1024
 SWEEP_SECONDS = 1.0
@@ -29,7 +28,7 @@ class HttpServer:
 
     def __init__(
         self,
-        backend: Backend,
+        backend: AgentBackend,
         settings: HttpSettings | None = None,
         clock: Clock | None = None,
         random: Random | None = None,

@@ -7,6 +7,7 @@ import platform
 import sys
 import threading
 
+from pyconsul.agent.local_state import LocalState
 from pyconsul.codec.duration import format_duration
 from pyconsul.raft.core import Role
 from pyconsul.server.node import ConsensusServer, shown
@@ -61,6 +62,17 @@ def runtime_stats() -> dict[str, str]:
         "max_procs": str(os.cpu_count() or 1),
         "os": sys.platform,
         "version": f"python{platform.python_version()}",
+    }
+
+
+def local_stats(state: LocalState) -> dict[str, str]:
+    """The ``agent`` group."""
+    ttls = sum(1 for check in state.checks.values() if check.definition.ttl_ns)
+    return {
+        "check_monitors": "0",
+        "check_ttls": str(ttls),
+        "checks": str(len(state.checks)),
+        "services": str(len(state.services)),
     }
 
 

@@ -11,6 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pyconsul.agent.local_files import LocalFiles
+from pyconsul.agent.local_services import LocalServices
+from pyconsul.agent.local_state import LocalState
 from pyconsul.agent.runtime_config import RuntimeConfig
 from pyconsul.api.routes import ROUTES, Route
 from pyconsul.api.server import HttpServer
@@ -21,10 +24,11 @@ from pyconsul.gossip.member import Member
 from pyconsul.log import pairs
 from pyconsul.net.dial import join_host_port
 from pyconsul.process.debug_config import debug_config
-from pyconsul.process.info import Stats, build_stats, runtime_stats
+from pyconsul.process.info import Stats, build_stats, local_stats, runtime_stats
 from pyconsul.process.joining import RetryJoin, join_error_text
 from pyconsul.process.settings import gossip_config, http_settings
-from pyconsul.server.backend import ConsensusApi, MemberInfo
+from pyconsul.records.catalog import Node
+from pyconsul.server.backend import ConsensusApi, MemberInfo, OperatorApi
 from pyconsul.server.gossip_loop import GossipPool
 from pyconsul.ui.files import BuiltFiles, FolderFiles
 from pyconsul.ui.handler import UiHandler
@@ -73,6 +77,11 @@ class MemberAgent(ABC):
         self._part_logger = logger.getChild(part)
         self._read_configuration = read_configuration
         self._data_dir = data_dir
+        self.local = LocalServices(
+            LocalState(self.node_name, self._random, config.check_update_interval_seconds),
+            lambda: self.consensus, self._own_node, self._clock, self._random, logger,
+            None if config.dev else LocalFiles(data_dir), config.enable_script_checks,
+        )  # fmt: skip
         self._tasks: set[asyncio.Task[None]] = set()
         self._started: list[Callable[[], Awaitable[None]]] = []
         self._left = False
@@ -82,6 +91,11 @@ class MemberAgent(ABC):
     @property
     @abstractmethod
     def consensus(self) -> ConsensusApi: ...
+
+    @property
+    def operators(self) -> OperatorApi:
+        """Servers have their own; a client agent passes requests of operators on as they are."""
+        raise CallerError("this agent is no server: ask a server", 500)
 
     @abstractmethod
     async def _start_core(self) -> None:
@@ -131,7 +145,10 @@ class MemberAgent(ABC):
         config = self.config
         await self._start_core()
         await self._start_gossip()
+        await self.local.load()
         await self._start_http()
+        self.local.start()
+        self._started.append(self.local.stop)
         if config.join.start:
             await self._join_at_start(self.lan, config.join.start)
         if config.join.start_wan and self.wan is not None:
@@ -250,7 +267,7 @@ class MemberAgent(ABC):
     def stats(self) -> Stats:
         """The groups of ``info``."""
         stats: Stats = {
-            "agent": {"check_monitors": "0", "check_ttls": "0", "checks": "0", "services": "0"},
+            "agent": local_stats(self.local.state),
             "build": build_stats(),
             **self._role_stats(),
             "runtime": runtime_stats(),
@@ -343,8 +360,19 @@ class MemberAgent(ABC):
     def _user_event(self, event: GossipEvent) -> None:
         if event.name == "consul:new-leader":
             self._new_leader_event()
+            self.local.sync_soon()
             return
-        self.http.events.receive(event.name, event.payload, event.ltime, self.node_name, {})
+        self.http.events.receive(
+            event.name, event.payload, event.ltime, self.node_name, self.local.state.tags_by_service()
+        )
+
+    def _own_node(self) -> Node:
+        """How the leader registers this agent's node."""
+        advertise = self.config.addresses.serf_lan_advertise
+        host = advertise.host if advertise is not None else self.config.addresses.advertise
+        family = "ipv6" if ":" in host else "ipv4"
+        tagged = {"lan": host, f"lan_{family}": host, "wan": host, f"wan_{family}": host}
+        return Node(self.node_id, self.node_name, host, self.datacenter, tagged, {"consul-network-segment": ""})
 
     def _spawn(self, coroutine: Any) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)

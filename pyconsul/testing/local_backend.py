@@ -16,12 +16,15 @@ from typing import Any
 
 import msgspec
 
+from pyconsul.agent.local_services import LocalServices
+from pyconsul.agent.local_state import LocalState
 from pyconsul.api.limits import HttpSettings
 from pyconsul.api.server import HttpServer
-from pyconsul.clock import Clock, SystemClock, random_uuid
-from pyconsul.errors import ApplyError, CallerError
+from pyconsul.clock import Clock, SystemClock, random_uuid, system_random
+from pyconsul.errors import ApplyError, CallerError, PyconsulError
 from pyconsul.fsm.apply import StateMachine
-from pyconsul.fsm.commands import AnyCommand, KVLock, Register, SessionDestroy, Txn
+from pyconsul.fsm.commands import AnyCommand, AutopilotConfigSet, KVLock, Register, SessionDestroy, Txn
+from pyconsul.records.autopilot import AutopilotServer, AutopilotState
 from pyconsul.records.catalog import (
     CONSUL_SERVICE,
     PASSING,
@@ -34,12 +37,14 @@ from pyconsul.records.catalog import (
 )
 from pyconsul.records.session import Session
 from pyconsul.records.txn import TxnResult
+from pyconsul.server.autopilot import DEFAULTS
 from pyconsul.server.backend import MemberInfo, RaftPeer, ReadMeta, ReadMode
 from pyconsul.server.lock_delays import LockDelays
 from pyconsul.server.session_timers import SessionTimers
 from pyconsul.state.effects import SessionCreated, SessionEnded
 from pyconsul.state.store import Store
 from pyconsul.state.txn import precheck
+from pyconsul.version import CONSUL_API_VERSION
 
 META = ReadMeta(known_leader=True, last_contact_ms=0, forwarded=False)
 
@@ -69,6 +74,9 @@ class LocalConsensus:
 
     def read_now(self, mode: ReadMode) -> ReadMeta | None:
         return META
+
+    def read_then(self, mode: ReadMode, done: Callable[[ReadMeta | PyconsulError], None]) -> None:
+        done(META)
 
     async def read(self, mode: ReadMode) -> ReadMeta:
         return META
@@ -150,6 +158,34 @@ class LocalConsensus:
         self._arm()
 
 
+class LocalOperators:
+    """The operator's view of a cluster of one."""
+
+    def __init__(self, consensus: LocalConsensus, node_name: str, node_id: str, address: str) -> None:
+        self._consensus = consensus
+        self._node_name = node_name
+        self._node_id = node_id
+        self._address = address
+        self._since_ns = int(SystemClock().wall() * 1e9)
+
+    async def autopilot_state(self) -> AutopilotState | None:
+        node = self._consensus.store.catalog.node(self._node_name)
+        server = AutopilotServer(
+            self._node_id, self._node_name, self._address, "alive", CONSUL_API_VERSION, True, True, False, 0, 1,
+            self._consensus.machine.applied_index, True, self._since_ns, node.meta if node is not None else None,
+        )  # fmt: skip
+        return AutopilotState(True, 0, [server])
+
+    async def remove_peer(self, id_: str | None, address: str) -> None:
+        what = f'id "{id_}"' if id_ is not None else f'address "{address}"'
+        if self._node_id == id_ or (id_ is None and self._address == address):
+            raise CallerError("need at least one voter in the Raft configuration", 500)
+        raise CallerError(f"{what} was not found in the Raft configuration", 500)
+
+    async def transfer_leadership(self, to: str) -> None:
+        raise CallerError("cannot find a server to transfer leadership to", 500)
+
+
 class LocalAgent:
     """An agent that is alone. ``deliver`` takes the gossip events it fires (name, payload, Lamport time)."""
 
@@ -212,19 +248,27 @@ class LocalBackend:
         self.node_id = random_uuid()
         self.datacenter = datacenter
         self.consensus = LocalConsensus(clock or SystemClock(), node_name, self.node_id, f"{address}:{rpc_port}")
+        self.operators = LocalOperators(self.consensus, node_name, self.node_id, f"{address}:{rpc_port}")
         tags = {"role": "consul", "dc": datacenter, "id": self.node_id, "port": str(rpc_port), "segment": ""}
         member = MemberInfo(node_name, address, 8301, tags, 1, 1, 5, 2, 2, 5, 4)
         self.agent = LocalAgent(member, datacenter, self.node_id)
         addresses = {"lan": address, "lan_ipv4": address, "wan": address, "wan_ipv4": address}
+        node = Node(self.node_id, node_name, address, datacenter, addresses, {"consul-network-segment": ""})
+        random = system_random()
+        self.local = LocalServices(
+            LocalState(node_name, random), lambda: self.consensus, lambda: node, clock or SystemClock(), random,
+            logging.getLogger("agent"),
+        )  # fmt: skip
         registered = self.consensus.apply(
             Register(
-                Node(self.node_id, node_name, address, datacenter, addresses, {"consul-network-segment": ""}),
+                node,
                 Service(node_name, CONSUL_SERVICE, CONSUL_SERVICE, [], "", {}, rpc_port),
                 [Check(node_name, SERF_CHECK_ID, SERF_CHECK_NAME, PASSING, "", SERF_ALIVE_OUTPUT)],
             )
         )
         if isinstance(registered, ApplyError):
             raise registered
+        self.consensus.apply(AutopilotConfigSet(DEFAULTS, 0))
 
     def datacenters(self) -> list[str]:
         return [self.datacenter]
@@ -234,15 +278,16 @@ async def local_server(settings: HttpSettings | None = None, backend: LocalBacke
     """An HTTP server over a local backend, not listening yet; ``close`` ends it."""
     backend = backend or LocalBackend()
     server = HttpServer(backend, settings)
-    services: dict[str, list[str]] = {}
     backend.agent.deliver = lambda name, payload, time: server.events.receive(
-        name, payload, time, backend.node_name, services
+        name, payload, time, backend.node_name, backend.local.state.tags_by_service()
     )
     return server
 
 
 async def _serve(port: int, settings: HttpSettings) -> None:
-    server = await local_server(settings)
+    backend = LocalBackend()
+    server = await local_server(settings, backend)
+    backend.local.start()
     bound = await server.start(["127.0.0.1"], port)
     logging.getLogger("agent.http").info("Listening: address=%s port=%d", *bound[0])
     await asyncio.Event().wait()

@@ -1,0 +1,267 @@
+"""Keeps this agent's services and checks: in memory, on the disk, and in the catalog.
+
+Every change goes the same way: LocalState, then the disk, then the catalog before the request returns. Without a leader
+the last step is made up for later; the agent alone is right about its services.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeVar
+
+from pyconsul.agent.local_definitions import CheckDefinition, LocalCheck
+from pyconsul.agent.local_files import LocalFiles, SavedCheck
+from pyconsul.agent.local_state import LocalState
+from pyconsul.agent.local_sync import done, mark_differences, next_command
+from pyconsul.clock import Clock, Random
+from pyconsul.errors import PyconsulError
+from pyconsul.fsm.commands import AnyCommand
+from pyconsul.log import pairs
+from pyconsul.records.catalog import Node, Service
+from pyconsul.server.backend import ReadMeta, ReadMode
+from pyconsul.state.store import Store
+
+SYNC_SECONDS = 60.0
+SYNC_NODES = 128
+"""In larger clusters full comparisons come less often."""
+
+SYNC_RETRY_SECONDS = 15.0
+SYNC_SOON_SECONDS = 3.0
+REAP_SECONDS = 30.0
+STEPS_MAX = 100_000
+"""A bound for one round of synchronisation: more changes than any agent can have."""
+
+Result = TypeVar("Result")
+
+
+class Replicated(Protocol):
+    """What is needed of the replicated state (server.backend.ConsensusApi has it)."""
+
+    @property
+    def store(self) -> Store: ...
+
+    async def read(self, mode: ReadMode) -> ReadMeta: ...
+
+    async def write(self, command: AnyCommand) -> object: ...
+
+
+class LocalServices:
+    """``node()`` tells how this agent's node is registered; ``files`` None: nothing is kept (development)."""
+
+    def __init__(
+        self,
+        state: LocalState,
+        consensus: Callable[[], Replicated],
+        node: Callable[[], Node],
+        clock: Clock,
+        random: Random,
+        logger: logging.Logger,
+        files: LocalFiles | None = None,
+        scripts_enabled: bool = False,
+    ) -> None:
+        self.state = state
+        self.scripts_enabled = scripts_enabled
+        self._consensus = consensus
+        self._node = node
+        self._clock = clock
+        self._random = random
+        self._logger = logger
+        self._files = files
+        self._changing = asyncio.Lock()
+        self._syncing = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._full_sync_at = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    # Life
+
+    async def load(self) -> None:
+        """What was registered before the agent was restarted. Raises StorageError."""
+        if self._files is None:
+            return
+        services, checks = await self._on_disk(self._files.load)
+        now = self._clock.monotonic()
+        for service in services:
+            self.state.add_service(service, (), now)
+        for saved in checks:
+            definition = saved.definition
+            if definition.service_id and definition.service_id not in self.state.services:
+                continue  # a crash came between the removal of the service and that of its check
+            check = self.state.add_check(definition, now, saved.kind)
+            self.state.set_status(check, saved.status, saved.output, now)
+
+    def start(self) -> None:
+        """Begins to watch the time and to compare with the catalog."""
+        self._full_sync_at = self._clock.monotonic()
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def sync_soon(self) -> None:
+        """A server has come up: the catalog may lack something."""
+        soon = self._clock.monotonic() + self._random.uniform(0, SYNC_SOON_SECONDS)
+        self._full_sync_at = min(self._full_sync_at, soon)
+        self._wake.set()
+
+    # Changes: each returns when the catalog has it, or when it had to be put off
+
+    async def register_service(
+        self, service: Service, checks: Sequence[CheckDefinition], replace_checks: bool = False
+    ) -> None:
+        async with self._changing:
+            gone = self.state.add_service(service, checks, self._clock.monotonic(), replace_checks)
+            await self._save([service], [each.check_id for each in checks], (), gone)
+        await self.sync_changes()
+
+    async def deregister_service(self, service_id: str) -> None:
+        async with self._changing:
+            gone = self.state.remove_service(service_id)
+            if gone is None:
+                self._logger.warning("Failed to deregister service: it is not there", extra=pairs(service=service_id))
+                return
+            await self._save((), (), [service_id], gone)
+        await self.sync_changes()
+
+    async def register_check(self, definition: CheckDefinition) -> None:
+        """Raises CallerError (500) when its service is not there."""
+        async with self._changing:
+            self.state.add_check(definition, self._clock.monotonic())
+            await self._save((), [definition.check_id], (), ())
+        await self.sync_changes()
+
+    async def deregister_check(self, check_id: str) -> None:
+        async with self._changing:
+            if not self.state.remove_check(check_id):
+                return
+            await self._save((), (), (), [check_id])
+        await self.sync_changes()
+
+    async def update_ttl(self, check_id: str, status: str, output: str) -> None:
+        """Raises CallerError (500): no such TTL check."""
+        async with self._changing:
+            check = self.state.checks.get(check_id)
+            old = check.record.status if check is not None else ""
+            check = self.state.update_ttl(check_id, status, output, self._clock.monotonic())
+            if check.record.status != old:
+                await self._save((), [check_id], (), ())
+        await self.sync_changes()
+
+    async def set_maintenance(self, service_id: str, enable: bool, reason: str) -> None:
+        """Of a service that is there, or of the node ("")."""
+        async with self._changing:
+            before = set(self.state.checks)
+            self.state.set_maintenance(service_id, enable, reason, self._clock.monotonic())
+            after = set(self.state.checks)
+            await self._save((), after - before, (), before - after)
+        await self.sync_changes()
+
+    # Catalog
+
+    async def sync_changes(self) -> bool:
+        """Writes what is marked; False: something could not be written and is tried again later."""
+        self._wake.set()  # deadlines may have changed
+        async with self._syncing:
+            consensus = self._consensus()
+            for _ in range(STEPS_MAX):
+                command = next_command(self.state, self._node())
+                if command is None:
+                    return True
+                try:
+                    await consensus.write(command)
+                except PyconsulError as error:
+                    self._logger.error("failed to sync changes", extra=pairs(error=error))
+                    retry = self._clock.monotonic() + self._retry_seconds()
+                    self._full_sync_at = min(self._full_sync_at, retry)
+                    return False
+                done(self.state, command)
+        return False
+
+    async def full_sync(self) -> bool:
+        """Compares everything with the catalog and mends it; False: has to be tried again."""
+        try:
+            await self._consensus().read(ReadMode.DEFAULT)
+        except PyconsulError as error:
+            self._logger.error("failed to sync remote state", extra=pairs(error=error))
+            return False
+        async with self._syncing:
+            mark_differences(self.state, self._consensus().store.catalog)
+        return await self.sync_changes()
+
+    # Inside
+
+    async def _run(self) -> None:
+        reap_at = self._clock.monotonic() + REAP_SECONDS
+        while True:
+            self._wake.clear()
+            now = self._clock.monotonic()
+            expired = self.state.expire(now)
+            if expired:
+                for check in expired:
+                    self._logger.warning("Check missed TTL, is now critical", extra=pairs(check=check.record.check_id))
+                async with self._changing:
+                    await self._save((), [check.record.check_id for check in expired], (), ())
+            if now >= reap_at:
+                reap_at = now + REAP_SECONDS
+                for service_id in self.state.overdue_services(now):
+                    self._logger.info(
+                        "deregistered service, it was critical for too long", extra=pairs(service=service_id)
+                    )
+                    await self.deregister_service(service_id)
+            if now >= self._full_sync_at:
+                # Set before: a change that cannot be written in the meantime moves it nearer.
+                self._full_sync_at = now + self._sync_seconds()
+                if not await self.full_sync():
+                    self._full_sync_at = self._clock.monotonic() + self._retry_seconds()
+            elif expired or self.state.has_changes:
+                await self.sync_changes()
+            self._wake.clear()
+            deadline = self.state.next_deadline()
+            due = min(self._full_sync_at, reap_at, math.inf if deadline is None else deadline)
+            pause = max(0.01, due - self._clock.monotonic())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), pause)
+
+    def _sync_seconds(self) -> float:
+        nodes = len(self._consensus().store.catalog.nodes())
+        factor = math.ceil(math.log2(nodes) - math.log2(SYNC_NODES)) + 1 if nodes > SYNC_NODES else 1
+        return factor * SYNC_SECONDS * (1 + self._random.random())
+
+    def _retry_seconds(self) -> float:
+        return SYNC_RETRY_SECONDS * (1 + self._random.random())
+
+    async def _save(
+        self, services: Sequence[Service], checks: Iterable[str], gone_services: Sequence[str],
+        gone_checks: Iterable[str],
+    ) -> None:  # fmt: skip
+        files = self._files
+        if files is None:
+            return
+        kept = [self.state.checks[check_id] for check_id in checks if check_id in self.state.checks]
+
+        def work() -> None:
+            for service in services:
+                files.save_service(service)
+            for check in kept:
+                files.save_check(_saved(check))
+            for check_id in gone_checks:
+                files.remove_check(check_id)
+            for service_id in gone_services:
+                files.remove_service(service_id)
+
+        await self._on_disk(work)
+
+    async def _on_disk(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(None, work)
+
+
+def _saved(check: LocalCheck) -> SavedCheck:
+    record = check.record
+    return SavedCheck(check.definition, record.status, record.output, record.type)
