@@ -126,4 +126,13 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("/v1/operator/autopilot/health", GET=operator.autopilot_health),
     Route("/v1/operator/autopilot/state", GET=operator.autopilot_state),
+    Route("/v1/operator/raft/peer", DELETE=operator.remove_peer),
+    Route("/v1/operator/raft/transfer-leader", PUT=operator.transfer_leader, POST=operator.transfer_leader),
+    Route(
+        "/v1/operator/autopilot/configuration",
+        GET=operator.autopilot_configuration,
+        PUT=operator.set_autopilot_configuration,
+    ),
+    Route("/v1/operator/autopilot/health", GET=operator.autopilot_health),
+    Route("/v1/operator/autopilot/state", GET=operator.autopilot_state),
 )

@@ -17,13 +17,17 @@ from pyconsul.gossip.context import GossipEvent
 from pyconsul.gossip.member import Member
 from pyconsul.log import pairs
 from pyconsul.net.dial import join_host_port
+from pyconsul.process.forwarded import ForwardedHttp
 from pyconsul.process.info import Stats, raft_stats
 from pyconsul.process.member_agent import MemberAgent
-from pyconsul.process.settings import gossip_config, server_config
+from pyconsul.process.settings import gossip_config, http_settings, server_config
+from pyconsul.server.client_answers import ClientAnswers
+from pyconsul.server.client_http import HttpService
 from pyconsul.server.consensus import Consensus
 from pyconsul.server.gossip_loop import GossipPool
 from pyconsul.server.membership import Membership, server_of, view_of
 from pyconsul.server.node import ConsensusServer
+from pyconsul.server.operators import Operators
 from pyconsul.server.server_tags import server_tags
 
 
@@ -46,15 +50,23 @@ class Agent(MemberAgent):
         self._server = ConsensusServer(
             server_config(config, node_id, data_dir), self._clock, self._random, self._part_logger, self._fatal
         )
-        self._flooded: set[str] = set()
+        self._forwarded: ForwardedHttp
 
     @property
     def consensus(self) -> Consensus:
         return self._server.consensus
 
+    @property
+    def operators(self) -> Operators:
+        return self._server.operators
+
     async def _start_core(self) -> None:
         server = self._server
         await server.open()
+        clients = ClientAnswers(server.rpc, server.consensus)
+        self._started.append(clients.stop)
+        self._forwarded = ForwardedHttp(self, http_settings(self.config), self._clock, self._random)
+        HttpService(self._forwarded.serve).register(server.rpc)
         try:
             await server.start()
         except BaseException:
@@ -115,6 +127,7 @@ class Agent(MemberAgent):
         }
 
     def _configured(self, config: RuntimeConfig) -> None:
+        self._forwarded.configure(http_settings(config))
         self._server.snapshots.threshold = config.raft.snapshot_threshold
         self._server.snapshots.interval_seconds = config.raft.snapshot_interval_seconds
 

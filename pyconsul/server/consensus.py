@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
-from typing import TypeVar
 
 from pyconsul.clock import Clock, Random
 from pyconsul.errors import (
@@ -151,12 +150,11 @@ class Consensus:
         argument: bytes,
         here: Callable[[], Awaitable[T]],
         decode: Callable[[bytes], T],
-        hold: bool = True,
     ) -> T:
         """What the leader answers: ``here()`` when it is this server, else the decoded answer to the request.
 
-        Raises what they raise; NoLeaderError when there was no leader for the hold time (``hold`` False: at once when
-        the one that was asked turns out to lead no more); RpcError when the leader went away.
+        ``here`` raises NotLeaderError when it did nothing because leadership has ended: then the next one is asked.
+        Raises what the leader raises, NoLeaderError after the hold time, RpcError when the leader went away.
         """
         deadline = self._deadline()
         while True:
@@ -170,8 +168,7 @@ class Consensus:
                 if error.sent:
                     raise
             except (NoLeaderError, NotLeaderError):
-                if not hold:
-                    raise
+                pass  # held below, like any request without a leader
             await self._leader_or_pause(deadline)
 
     # For other servers

@@ -19,6 +19,8 @@ class Pool(Protocol):
 
     def fire_event(self, name: str, payload: bytes, coalesce: bool) -> None: ...
 
+    async def force_leave(self, name: str, prune: bool) -> bool: ...
+
 
 class Membership:
     """A view of one pool; nothing is kept."""
@@ -40,6 +42,11 @@ class Membership:
         if not self._pool.running:
             return
         self._pool.fire_event("consul:new-leader", node_name.encode(), False)
+
+    async def force_leave(self, name: str) -> None:
+        """Tells everybody that a failed member will not come back."""
+        if self._pool.running:
+            await self._pool.force_leave(name, False)
 
 
 def server_of(member: Member) -> ServerInfo | None:

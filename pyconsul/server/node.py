@@ -12,51 +12,37 @@ import os
 from collections.abc import Callable
 
 from pyconsul.clock import Clock, Random
-from pyconsul.errors import ConfigError, PyconsulError, RetryError, RpcError
-from pyconsul.fsm.commands import AnyCommand, AutopilotConfigSet
+from pyconsul.errors import ConfigError, PyconsulError, RpcError
+from pyconsul.fsm.commands import AnyCommand
 from pyconsul.log import pairs
 from pyconsul.net.dial import join_host_port
 from pyconsul.net.frames import RAFT_PROTOCOL, RPC_PROTOCOL
 from pyconsul.net.listener import Listener
 from pyconsul.net.raft_transport import RaftTransport
 from pyconsul.net.rpc import RpcServer
-from pyconsul.raft.config import AddNonVoter, AddVoter, RaftConfig
-from pyconsul.raft.config import RemoveServer as RemovePeer
+from pyconsul.raft.config import RaftConfig
 from pyconsul.raft.core import Raft
 from pyconsul.raft.messages import Configuration, Server, SoftState
+from pyconsul.records.autopilot import AutopilotState
 from pyconsul.server import forward
 from pyconsul.server.bootstrap import AskPeers, Conflict, decide
 from pyconsul.server.config import ELECTION_TICKS, HEARTBEAT_TICKS, ServerConfig
 from pyconsul.server.consensus import Consensus
 from pyconsul.server.disk_writer import DiskWriter
 from pyconsul.server.leader import Leader
+from pyconsul.server.leader_loop import LeaderLoop
 from pyconsul.server.membership import Membership
-from pyconsul.server.promotion import Promotion, PromotionPolicy, ServerHealth
+from pyconsul.server.operators import Operators
 from pyconsul.server.raft_loop import RaftLoop
-from pyconsul.server.reconcile import AddServer, MemberView, RemoveServer, gone_actions, member_actions, reaped_actions
+from pyconsul.server.reconcile import MemberView
 from pyconsul.server.server_tags import ServerInfo
 from pyconsul.server.snapshots import SnapshotWork, restore_newest
 from pyconsul.storage.raft_storage import RaftStorage
 
 DUTY_SECONDS = 0.2
-RECONCILE_SECONDS = 60.0
-# A new leader may itself have just started: so long a member that gossip does not know yet is not taken for gone.
-GONE_GRACE_SECONDS = 120.0
-PROMOTION_SECONDS = 1.0
 PEERS_TRIES = 6
 OLD_LEADER_SECONDS = 1.0
 """How long requests on their way to a leader that was replaced may still be answered by it."""
-
-AUTOPILOT_DEFAULTS: dict[str, bool | int | str] = {
-    "CleanupDeadServers": True,
-    "LastContactThreshold": "200ms",
-    "MaxTrailingLogs": 250,
-    "MinQuorum": 0,
-    "ServerStabilizationTime": "10s",
-    "RedundancyZoneTag": "",
-    "DisableUpgradeMigration": False,
-    "UpgradeVersionTag": "",
-}
 
 
 class ConsensusServer:
@@ -69,6 +55,7 @@ class ConsensusServer:
         self.config = config
         self.rpc_port = config.rpc_port
         self.consensus: Consensus
+        self.operators: Operators
         self.raft: RaftLoop
         self.snapshots: SnapshotWork
         self.expect = 0 if config.bootstrap else config.bootstrap_expect
@@ -81,18 +68,16 @@ class ConsensusServer:
         self._storage: RaftStorage
         self._writer: DiskWriter
         self._leader: Leader
-        self._promotion: Promotion | None = None
+        self._leader_loop: LeaderLoop | None = None
         self._listener = Listener(logger.getChild("rpc"))
         self._pool = forward.RpcPool()
-        self._rpc = RpcServer()
+        self.rpc = RpcServer()
         self._transport: RaftTransport
         self._tasks: set[asyncio.Task[None]] = set()
-        self._reconcile_wanted = asyncio.Event()
         self._bootstrapping: asyncio.Task[None] | None = None
         self._last_leader = ""
         self._leader_duties: asyncio.Task[None] | None = None
         self._leaving = False
-        self._gone_from = 0.0
 
     # Life
 
@@ -150,6 +135,7 @@ class ConsensusServer:
             self.config.hold_seconds,
             self._describe_peer,
         )
+        self.operators = Operators(self.consensus, self.raft, self._clock, self._autopilot_state)
         self.raft.on_soft_state = self._role_changed
         self.raft.on_applied = self._applied
         if core.last_index:
@@ -159,8 +145,9 @@ class ConsensusServer:
         """Listens on the server port, starts the log. Raises ConfigError when the port cannot be had."""
         config = self.config
         self._listener.protocols[RAFT_PROTOCOL] = self._transport.accept
-        self._listener.protocols[RPC_PROTOCOL] = self._rpc.accept
-        self.consensus.register(self._rpc)
+        self._listener.protocols[RPC_PROTOCOL] = self.rpc.accept
+        self.consensus.register(self.rpc)
+        self.operators.register(self.rpc)
         try:
             self.rpc_port = await self._listener.start(config.bind_address, config.rpc_port)
         except OSError as error:
@@ -212,6 +199,7 @@ class ConsensusServer:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.operators.stop()
         self.raft.stop()
         await self._listener.stop()
         self._pool.close()
@@ -235,14 +223,14 @@ class ConsensusServer:
         self.raft.known_addresses = {
             server.id: server.rpc_address for server in membership.servers() if server.status in (1, 2, 4)
         }
-        self._reconcile_wanted.set()
+        if self._leader_loop is not None:
+            self._leader_loop.reconcile_soon()
         if joined_server:
             self.maybe_bootstrap()
 
     def members_reaped(self, members: list[MemberView]) -> None:
-        if self._leader.active:
-            core = self.raft.core
-            self._carry_out(reaped_actions(members, self.consensus.store, core.configuration, core.id))
+        if self._leader_loop is not None:
+            self._spawn(self._leader_loop.members_reaped(members))
 
     def maybe_bootstrap(self) -> None:
         """The expect rule (bootstrap.py), on every join of a server."""
@@ -326,7 +314,7 @@ class ConsensusServer:
         if soft.role != "leader" and self._leader.active:
             self._logger.info("cluster leadership lost")
             self._leader.stop()
-            self._promotion = None
+            self._leader_loop = None
             if self._leader_duties is not None:
                 self._leader_duties.cancel()
                 self._leader_duties = None
@@ -354,104 +342,13 @@ class ConsensusServer:
             self._logger.info("cluster leadership acquired")
             self._logger.info("New leader elected", extra=pairs(payload=self.config.node_name))
             self._leader.start()
-            self._promotion = self._new_promotion()
-            self._leader_duties = self._spawn(self._lead())
+            self._leader_loop = LeaderLoop(
+                self.config, raft, self._clock, self._logger, lambda: self.membership, self._write
+            )
+            self._leader_duties = self._spawn(self._leader_loop.run())
 
-    def _new_promotion(self) -> Promotion:
-        return Promotion(PromotionPolicy(), self._clock.monotonic())
-
-    async def _lead(self) -> None:
-        """Reconciliation and promotion, as long as this server leads."""
-        if self.consensus.store.autopilot_config() is None:
-            await self._write(AutopilotConfigSet({**AUTOPILOT_DEFAULTS, **self.config.autopilot}, 0))
-        if self.membership is not None:
-            self.membership.leader_elected(self.config.node_name)
-        reconcile_at = 0.0
-        promote_at = 0.0
-        self._gone_from = self._clock.monotonic() + GONE_GRACE_SECONDS
-        while True:
-            now = self._clock.monotonic()
-            if self._reconcile_wanted.is_set() or now >= reconcile_at:
-                self._reconcile_wanted.clear()
-                reconcile_at = now + RECONCILE_SECONDS
-                await self._reconcile()
-            if now >= promote_at:
-                promote_at = now + PROMOTION_SECONDS
-                self._promote(now)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._reconcile_wanted.wait(), PROMOTION_SECONDS / 2)
-
-    async def _reconcile(self) -> None:
-        membership = self.membership
-        if membership is None:
-            return
-        core = self.raft.core
-        members = membership.views()
-        for member in members:
-            for action in member_actions(
-                member, self.consensus.store, core.configuration, core.id, self.config.datacenter
-            ):
-                await self._act(action, member.name)
-        if self._clock.monotonic() < self._gone_from:
-            return
-        known = {member.name: member for member in members}
-        for action in gone_actions(known, self.consensus.store, core.configuration, core.id):
-            await self._act(action, "")
-
-    def _carry_out(self, actions: list[AnyCommand | AddServer | RemoveServer]) -> None:
-        async def all_of_them() -> None:
-            for action in actions:
-                await self._act(action, "")
-
-        if actions:
-            self._spawn(all_of_them())
-
-    async def _act(self, action: AnyCommand | AddServer | RemoveServer, member: str) -> None:
-        core = self.raft.core
-        try:
-            if isinstance(action, AddServer):
-                server = action.server
-                self._logger.info("adding server to raft", extra=pairs(id=server.id, address=server.address))
-                change = AddVoter(server.id, server.address) if server.voter else AddNonVoter(server.id, server.address)
-                core.propose_configuration(change)
-                self.raft.wake()
-            elif isinstance(action, RemoveServer):
-                self._logger.info("removing server from raft", extra=pairs(id=action.id))
-                core.propose_configuration(RemovePeer(action.id))
-                self.raft.wake()
-            else:
-                if member:
-                    self._logger.info("member changed, updating catalog", extra=pairs(member=member))
-                await self._write(action)
-        except (RetryError, PyconsulError) as error:
-            # One change of the configuration at a time, and a leader may be deposed at any moment: the next round of
-            # reconciliation finds what is still to be done.
-            self._logger.debug("reconciliation is put off", extra=pairs(action=type(action).__name__, error=error))
-            asyncio.get_running_loop().call_later(DUTY_SECONDS, self._reconcile_wanted.set)
-
-    def _promote(self, now: float) -> None:
-        core = self.raft.core
-        membership = self.membership
-        if self._promotion is None or core.role != "leader" or membership is None:
-            return
-        alive = {server.id for server in membership.servers() if server.status in (1, 2)}
-        healths = []
-        for id_, peer in core.progress().items():
-            server = next((each for each in core.configuration.servers if each.id == id_), None)
-            if server is not None:
-                age = (core.ticks - peer.last_contact) * self.config.tick_seconds
-                # A heartbeat's interval passes between two contacts of a follower that answers each at once.
-                age = max(0.0, age - HEARTBEAT_TICKS * self.config.tick_seconds)
-                trailing = core.last_index - peer.match
-                healths.append(ServerHealth(id_, server.voter, id_ in alive, age, trailing))
-        for id_ in self._promotion.due(now, healths):
-            server = next(each for each in core.configuration.servers if each.id == id_)
-            try:
-                core.propose_configuration(AddVoter(id_, server.address))
-            except RetryError:
-                return  # one change at a time; the next round comes in a second
-            self._logger.info("promoting server to voter", extra=pairs(id=id_, address=server.address))
-            self.raft.wake()
+    def _autopilot_state(self) -> AutopilotState | None:
+        return self._leader_loop.autopilot.state if self._leader_loop is not None else None
 
     # Inside
 
