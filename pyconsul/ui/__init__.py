@@ -1,1 +1,1 @@
-"""The web page and its headers."""
+"""The web page: built files (``dist``), and how they are served. Sources and build: ``ui/``; docs/design/ui.md."""

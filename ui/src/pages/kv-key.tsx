@@ -1,0 +1,151 @@
+// One key: reading first, editing on request with check-and-set, and who holds it.
+import type { JSX } from "preact";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { asText, fromBase64, imageType } from "../bytes";
+import { formatBytes } from "../format";
+import { type RawEntry, addressablePart, download, flagsName, isAddressable, keyUrl } from "../kv";
+import { useLive } from "../live";
+import { createPath, folderPath, keyPath } from "../paths";
+import { go, href } from "../router";
+import { Button, CopyButton, Empty, Facts, Link, Loading, Notice, PageHead, Waiting, copy } from "../ui";
+import { BulkDialog, type Job, parentOf } from "./kv-bulk";
+import { Editor } from "./kv-editor";
+import { Crumbs } from "./kv-folder";
+import { SessionBox } from "./session-box";
+import { type View, ValueView, viewsOf } from "./kv-value";
+
+export interface Followed {
+  entry: RawEntry | undefined;
+  missing: boolean;
+  error: Error | null;
+  loaded: boolean;
+}
+
+/** Follows one key; one that no path can name is followed in a list of keys around it. */
+export function useKey(key: string): Followed {
+  const plain = isAddressable(key);
+  const live = useLive<RawEntry[]>(keyUrl(plain ? key : addressablePart(key)), { query: plain ? {} : { recurse: "" } });
+  const entry = live.data.value?.find(({ Key }) => Key === key);
+  const loaded = live.at.value > 0;
+  return { entry, loaded, missing: loaded && !entry, error: live.error.value };
+}
+
+export function KeyPage({ dc, entryKey }: { dc: string; entryKey: string }): JSX.Element {
+  const name = entryKey.replace(/\/$/, "").split("/").pop() || entryKey;
+  return (
+    <>
+      <PageHead title={name} above={<Crumbs dc={dc} path={parentOf(entryKey)} />} heading={<span class="break">{name}{entryKey.endsWith("/") && "/"}</span>} />
+      <KeyPanel dc={dc} entryKey={entryKey} />
+    </>
+  );
+}
+
+export function KeyPanel({ dc, entryKey, folderToo = false }: { dc: string; entryKey: string; folderToo?: boolean }): JSX.Element {
+  const { entry, missing, error, loaded } = useKey(entryKey);
+  const [editing, setEditing] = useState(false);
+  const [last, setLast] = useState<RawEntry | null>(null);
+  const [job, setJob] = useState<Job | null>(null);
+  useEffect(() => {
+    if (entry) setLast(entry);
+  }, [entry]);
+  useEffect(() => setEditing(false), [entryKey]);
+
+  if (!loaded) return <Waiting what="this key" error={error} />;
+  const shown = entry ?? (last?.Key === entryKey ? last : null);
+  if (!shown) {
+    return folderToo ? <Loading what="the value" /> : (
+      <Empty title="This key does not exist">
+        <p><code class="break">{entryKey}</code> was never written, or was deleted.</p>
+        <p class="actions">
+          <Button icon="plus" kind="primary" writes onClick={() => go(`${createPath(dc, "")}?name=${encodeURIComponent(entryKey)}`)}>Create it</Button>
+          <Link class="button plain" to={folderPath(dc, parentOf(entryKey))}>Open its folder</Link>
+        </p>
+      </Empty>
+    );
+  }
+  if (editing) {
+    return <Editor key={entryKey} opened={shown} current={entry ?? null} onClose={() => setEditing(false)} />;
+  }
+  return (
+    <>
+      {missing && <Notice level="warn" title="This key was deleted elsewhere while it was open. This was its last value." />}
+      {folderToo && <h2>This folder is also a key</h2>}
+      <div class="toolbar">
+        <Button icon="edit" kind="primary" id={folderToo ? "edit-folder" : "edit"} writes disabled={missing} onClick={() => setEditing(true)}>Edit</Button>
+        <Button icon="move" writes disabled={missing} onClick={() => setJob({ kind: "move", base: parentOf(entryKey), paths: [entryKey] })}>Rename</Button>
+        <Button icon="copy" writes disabled={missing} onClick={() => setJob({ kind: "copy", base: parentOf(entryKey), paths: [entryKey] })}>Duplicate</Button>
+        <Button icon="down" onClick={() => download(nameOf(entryKey), fromBase64(shown.Value) as BlobPart)}>Download</Button>
+        <Button icon="trash" kind="danger" writes disabled={missing} onClick={() => setJob({ kind: "delete", base: parentOf(entryKey), paths: [entryKey] })}>Delete</Button>
+      </div>
+      {entry?.Session && <SessionBox dc={dc} id={entry.Session} heldKey={entryKey} />}
+      <Value entry={shown} />
+      <Meta dc={dc} entry={shown} />
+      {job && <SingleDialog dc={dc} job={job} onClose={() => setJob(null)} />}
+    </>
+  );
+}
+
+/** A key that ends in a slash is meant alone here, not what is below it. */
+function SingleDialog({ dc, job, onClose }: { dc: string; job: Job; onClose: () => void }): JSX.Element {
+  return <BulkDialog dc={dc} job={{ ...job, alone: true }} onClose={onClose} />;
+}
+
+const nameOf = (key: string) => key.replace(/\/+$/, "").split("/").pop() || "value";
+
+function Value({ entry }: { entry: RawEntry }): JSX.Element {
+  const bytes = useMemo(() => fromBase64(entry.Value), [entry.Value]);
+  const views = useMemo(() => viewsOf(entry.Key, bytes), [entry.Key, bytes]);
+  const [chosen, setChosen] = useState<View | null>(null);
+  const view = chosen && views.includes(chosen) ? chosen : views[0];
+  const text = asText(bytes);
+  return (
+    <section class="value" aria-label="Value">
+      <div class="value-head">
+        <div class="segmented" role="group" aria-label="Show the value as">
+          {views.map((each) => (
+            <button key={each} type="button" aria-pressed={each === view} onClick={() => setChosen(each)}>{each}</button>
+          ))}
+        </div>
+        <span class="hint">{formatBytes(bytes.length)}{imageType(bytes) && `, ${imageType(bytes)}`}{text === null && !imageType(bytes) && ", not text"}</span>
+        {text !== null && bytes.length > 0 && <CopyButton text={text} what="the value" />}
+      </div>
+      <ValueView bytes={bytes} view={view} />
+    </section>
+  );
+}
+
+function Meta({ dc, entry }: { dc: string; entry: RawEntry }): JSX.Element {
+  const url = `${window.location.origin}/v1/${keyUrl(entry.Key)}`;
+  const link = window.location.origin + href(keyPath(dc, entry.Key));
+  const quoted = `'${entry.Key.replaceAll("'", "'\\''")}'`;
+  return (
+    <section aria-label="About this key">
+      <Facts
+        facts={[
+          ["Key", <><code class="break">{entry.Key}</code> <CopyButton text={entry.Key} what="the key" /></>],
+          ["Flags", `${entry.Flags}${flagsName(entry.Flags) ? ` (${flagsName(entry.Flags)})` : ""}`],
+          ["Created at index", entry.CreateIndex],
+          ["Changed at index", entry.ModifyIndex],
+          ["Locked", entry.LockIndex === 1 ? "once so far" : `${entry.LockIndex} times so far`],
+        ]}
+      />
+      <p class="actions">
+        <Button icon="link" kind="small" onClick={() => void copy(link, "the link")}>Copy link</Button>
+        {isAddressable(entry.Key) && <Button icon="copy" kind="small" onClick={() => void copy(`curl ${url.includes("'") ? `"${url}?raw"` : `'${url}?raw'`}`, "the curl command")}>Copy as curl</Button>}
+        <Button icon="copy" kind="small" onClick={() => void copy(`consul kv get ${quoted}`, "the command")}>Copy as command</Button>
+        {isAddressable(entry.Key) && <a class="button small" href={`/v1/${keyUrl(entry.Key)}?raw`} target="_blank" rel="noopener noreferrer">Raw value</a>}
+      </p>
+    </section>
+  );
+}
+
+/** A hand-typed path without /edit: the key if there is one, else the folder. */
+export function GuessPage({ dc, entryKey }: { dc: string; entryKey: string }): JSX.Element {
+  const key = useLive<RawEntry[]>(keyUrl(addressablePart(entryKey)));
+  const found = key.at.value > 0;
+  const exists = key.data.value?.some(({ Key }) => Key === entryKey);
+  useEffect(() => {
+    if (found) go(exists ? keyPath(dc, entryKey) : folderPath(dc, `${entryKey}/`), true);
+  }, [found, exists]);
+  return <Waiting what={entryKey} error={key.error.value} />;
+}

@@ -1,0 +1,202 @@
+// Services and checks, as the catalog holds them.
+import type { JSX } from "preact";
+import { useMemo, useState } from "preact/hooks";
+import { matcher } from "../filter";
+import { plural } from "../format";
+import { useLive } from "../live";
+import { paths } from "../paths";
+import { location_, setQuery } from "../router";
+import { type Column, DataTable, compareText } from "../table";
+import { Badge, Button, CopyButton, Empty, Facts, FilterBox, Link, NothingFound, Notice, PageHead, StatusOf, Tabs, Waiting } from "../ui";
+import { worst } from "./nodes";
+import type { Check } from "./overview";
+
+interface Row {
+  name: string;
+  tags: string[];
+  health: string;
+  checks: number;
+}
+
+interface Instance {
+  Node: { Node: string; Address: string; Meta: Record<string, string> | null };
+  Service: { ID: string; Service: string; Tags: string[] | null; Address: string; Port: number; Meta: Record<string, string> | null; TaggedAddresses?: Record<string, { Address: string; Port: number }> | null };
+  Checks: Check[];
+}
+
+const RANK: Record<string, number> = { critical: 0, warning: 1, passing: 2 };
+const OUTPUT_LINES = 20;
+
+export function ServicesPage({ dc }: { dc: string }): JSX.Element {
+  const catalog = useLive<Record<string, string[]>>("catalog/services");
+  const checks = useLive<Check[]>("health/state/any");
+  const query = location_.value.query;
+  const filter = query.get("filter") ?? "";
+  const wanted = query.get("status")?.split(",");
+  const rows = useMemo(
+    () =>
+      Object.entries(catalog.data.value ?? {}).map(([name, tags]): Row => {
+        const own = (checks.data.value ?? []).filter(({ ServiceName }) => ServiceName === name);
+        return { name, tags: tags ?? [], health: worst(own), checks: own.length };
+      }),
+    [catalog.data.value, checks.data.value],
+  );
+  const match = matcher(filter, ["tag", "name", "status"]);
+  const shown = rows.filter((row) => (!wanted || wanted.includes(row.health || "empty")) && match({ text: [row.name, ...row.tags].join(" "), fields: { tag: row.tags, name: [row.name], status: [row.health] } }));
+  const nodeChecks = (checks.data.value ?? []).filter(({ ServiceID, Status }) => ServiceID === "" && Status !== "passing");
+  const columns: Column<Row>[] = [
+    { id: "Name", title: "Service", main: true, width: "minmax(0, 2fr)", sort: (a, b) => compareText(a.name, b.name), render: ({ name }) => <Link class="row-link" data-row to={paths.service(dc, name)}>{name}</Link> },
+    { id: "Status", title: "Checks", width: "9rem", sort: (a, b) => (RANK[a.health] ?? 3) - (RANK[b.health] ?? 3), render: ({ health, checks: count }) => (health ? <StatusOf word={health} /> : <span class="hint">{count} checks</span>) },
+    { id: "tags", title: "Tags", width: "minmax(0, 2fr)", render: ({ tags }) => <Tags tags={tags} /> },
+  ];
+  return (
+    <>
+      <PageHead title="Services" count={catalog.at.value ? plural(rows.length, "service") : undefined} />
+      <div class="toolbar">
+        <FilterBox label="Filter services" shown={shown.length} total={rows.length} />
+        {wanted && <Button icon="bad" onClick={() => setQuery("status", "")}>Status: {wanted.join(", ")}</Button>}
+      </div>
+      {catalog.at.value === 0 ? <Waiting what="the services" error={catalog.error.value} /> : rows.length === 0 ? (
+        <Empty title="No service is registered" />
+      ) : shown.length === 0 ? <NothingFound what="services" /> : (
+        <DataTable label="Services" columns={columns} rows={shown} rowKey={({ name }) => name} defaultSort="Status:asc" />
+      )}
+      {nodeChecks.length > 0 && (
+        <section>
+          <h2>Checks of nodes that do not pass</h2>
+          <CheckList checks={nodeChecks} />
+        </section>
+      )}
+    </>
+  );
+}
+
+function Tags({ tags }: { tags: string[] }): JSX.Element {
+  return (
+    <span class="marks">
+      {tags.map((tag) => (
+        <button key={tag} type="button" class="badge tag" onClick={() => setQuery("filter", `tag:${tag}`)}>{tag}</button>
+      ))}
+    </span>
+  );
+}
+
+export function ServicePage({ dc, name, tab, instance }: { dc: string; name: string; tab: string; instance?: { node: string; id: string } }): JSX.Element {
+  const live = useLive<Instance[]>(`health/service/${encodeURIComponent(name)}`);
+  const [kept, setKept] = useState<Instance[]>([]);
+  const data = live.data.value;
+  if (data && data.length > 0 && data !== kept) setKept(data);
+  const gone = live.at.value > 0 && (data?.length ?? 0) === 0;
+  const instances = gone ? kept : (data ?? []);
+  if (instance) return <InstancePage dc={dc} name={name} tab={tab} wanted={instance} instances={instances} live={{ loaded: live.at.value > 0, error: live.error.value }} />;
+  const tags = [...new Set(instances.flatMap(({ Service }) => Service.Tags ?? []))].sort();
+  const columns: Column<Instance>[] = [
+    { id: "id", title: "Instance", main: true, width: "minmax(0, 1.5fr)", sort: (a, b) => compareText(a.Service.ID, b.Service.ID), render: ({ Service, Node }) => <Link class="row-link" data-row to={paths.instance(dc, name, Node.Node, Service.ID)}>{Service.ID}</Link> },
+    { id: "Status", title: "Service checks", width: "8rem", sort: (a, b) => (RANK[worst(a.Checks)] ?? 3) - (RANK[worst(b.Checks)] ?? 3), render: ({ Checks }) => <Worst checks={Checks.filter(({ ServiceID }) => ServiceID !== "")} /> },
+    { id: "nodeStatus", title: "Node checks", width: "8rem", render: ({ Checks }) => <Worst checks={Checks.filter(({ ServiceID }) => ServiceID === "")} /> },
+    { id: "Node", title: "Node", sort: (a, b) => compareText(a.Node.Node, b.Node.Node), render: ({ Node }) => <Link to={paths.node(dc, Node.Node)}>{Node.Node}</Link> },
+    { id: "address", title: "Address", width: "minmax(0, 1.3fr)", render: (each) => <>{addressOf(each)} <CopyButton text={addressOf(each)} what={`the address of ${each.Service.ID}`} /></> },
+    { id: "tags", title: "Tags", wideOnly: true, render: ({ Service }) => <span class="marks">{(Service.Tags ?? []).map((tag) => <Badge key={tag}>{tag}</Badge>)}</span> },
+  ];
+  return (
+    <>
+      <PageHead title={name} above={<ServiceCrumbs dc={dc} name={name} />} count={plural(instances.length, "instance")} />
+      {gone && <Notice level="warn" title={kept.length > 0 ? "This service was deregistered while it was open. This is what it was." : "There is no such service (any more)."} />}
+      {live.at.value === 0 ? <Waiting what="this service" error={live.error.value} /> : (
+        <>
+          <Tabs current={tab} tabs={[{ id: "instances", title: "Instances", to: paths.service(dc, name, "instances") }, { id: "tags", title: `Tags (${tags.length})`, to: paths.service(dc, name, "tags") }]} />
+          {tab === "tags" ? (tags.length > 0 ? <p class="marks">{tags.map((tag) => <Badge key={tag}>{tag}</Badge>)}</p> : <Empty title="No instance has tags" />) : instances.length > 0 && (
+            <DataTable label={`Instances of ${name}`} columns={columns} rows={instances} rowKey={({ Node, Service }) => `${Node.Node} ${Service.ID}`} defaultSort="Status:asc" />
+          )}
+        </>
+      )}
+    </>
+  );
+}
+
+function addressOf({ Node, Service }: Instance): string {
+  const address = Service.Address || Node.Address;
+  return Service.Port ? `${address}:${Service.Port}` : address;
+}
+
+function Worst({ checks }: { checks: Check[] }): JSX.Element {
+  const found = worst(checks);
+  return found ? <StatusOf word={found} /> : <span class="hint">none</span>;
+}
+
+function ServiceCrumbs({ dc, name, more }: { dc: string; name: string; more?: string }): JSX.Element {
+  return (
+    <nav class="crumbs" aria-label="Path">
+      <ol>
+        <li><Link to={paths.services(dc)}>Services</Link></li>
+        <li>{more ? <Link to={paths.service(dc, name)}>{name}</Link> : <span>{name}</span>}</li>
+        {more && <li><span>{more}</span></li>}
+      </ol>
+    </nav>
+  );
+}
+
+interface InstanceProps {
+  dc: string;
+  name: string;
+  tab: string;
+  wanted: { node: string; id: string };
+  instances: Instance[];
+  live: { loaded: boolean; error: Error | null };
+}
+
+function InstancePage({ dc, name, tab, wanted, instances, live }: InstanceProps): JSX.Element {
+  const instance = instances.find(({ Node, Service }) => Node.Node === wanted.node && Service.ID === wanted.id);
+  const tabs = ["health-checks", "metadata", "addresses"];
+  const current = tabs.includes(tab) ? tab : "health-checks";
+  return (
+    <>
+      <PageHead title={wanted.id} above={<ServiceCrumbs dc={dc} name={name} more={wanted.id} />} />
+      {!instance ? (live.loaded ? <Notice level="warn" title="There is no such instance (any more)." /> : <Waiting what="this instance" error={live.error} />) : (
+        <>
+          <Facts facts={[["Address", <>{addressOf(instance)} <CopyButton text={addressOf(instance)} what="the address" /></>], ["Node", <Link to={paths.node(dc, wanted.node)}>{wanted.node}</Link>], ["Tags", (instance.Service.Tags ?? []).join(", ") || "none"]]} />
+          <Tabs
+            current={current}
+            tabs={[["health-checks", `Health checks (${instance.Checks.length})`], ["metadata", "Metadata"], ["addresses", "Addresses"]].map(([id, title]) => ({ id, title, to: paths.instance(dc, name, wanted.node, wanted.id, id) }))}
+          />
+          {current === "health-checks" && (instance.Checks.length > 0 ? <CheckList checks={instance.Checks} /> : <Empty title="There are no checks" />)}
+          {current === "metadata" && (Object.keys(instance.Service.Meta ?? {}).length > 0 ? <Facts facts={Object.entries(instance.Service.Meta ?? {})} /> : <Empty title="There is no metadata" />)}
+          {current === "addresses" && (Object.keys(instance.Service.TaggedAddresses ?? {}).length > 0 ? <Facts facts={Object.entries(instance.Service.TaggedAddresses ?? {}).map(([tag, { Address, Port }]) => [tag, `${Address}:${Port}`])} /> : <Empty title="There are no tagged addresses" />)}
+        </>
+      )}
+    </>
+  );
+}
+
+export function CheckList({ checks }: { checks: Check[] }): JSX.Element {
+  const sorted = [...checks].sort((a, b) => (RANK[a.Status] ?? 3) - (RANK[b.Status] ?? 3) || compareText(a.Name, b.Name));
+  const gossip = checks.some(({ CheckID, Status }) => CheckID === "serfHealth" && Status === "critical");
+  return (
+    <>
+      {gossip && <Notice level="warn" title="The node does not answer to gossip, so the other statuses are those from before." />}
+      <ul class="cards checks">
+        {sorted.map((check) => (
+          <li key={`${check.Node} ${check.CheckID}`} class="card">
+            <div class="card-head"><strong>{check.Name || check.CheckID}</strong><StatusOf word={check.Status} /></div>
+            <p class="hint">{check.CheckID} on {check.Node}{check.ServiceName && `, of ${check.ServiceName}`}{check.Type && `, ${check.Type}`}</p>
+            {check.Notes && <p>{check.Notes}</p>}
+            {check.Output && <Output text={check.Output} name={check.Name} />}
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function Output({ text, name }: { text: string; name: string }): JSX.Element {
+  const [open, setOpen] = useState(false);
+  const lines = text.split("\n");
+  const folded = !open && lines.length > OUTPUT_LINES;
+  return (
+    <div class="output">
+      <pre class="code wrap" tabIndex={0} aria-label={`Output of ${name}`}>{folded ? lines.slice(0, OUTPUT_LINES).join("\n") : text}</pre>
+      <CopyButton text={text} what={`the output of ${name}`} />
+      {lines.length > OUTPUT_LINES && <Button kind="small" onClick={() => setOpen(!open)}>{open ? "Fold" : `Show all ${lines.length} lines`}</Button>}
+    </div>
+  );
+}

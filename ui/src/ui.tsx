@@ -1,0 +1,331 @@
+// Small building blocks that all pages share.
+import { signal } from "@preact/signals";
+import type { AnchorHTMLAttributes, ComponentChildren, JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { errorText } from "./api";
+import { Icon, type IconName } from "./icons";
+import { href, location_, setQuery } from "./router";
+import { readOnlyReason } from "./cluster";
+
+interface LinkProps extends Omit<AnchorHTMLAttributes, "href"> {
+  /** Below the content path. */
+  to: string;
+  children: ComponentChildren;
+}
+
+export function Link({ to, children, ...rest }: LinkProps): JSX.Element {
+  return <a {...(rest as object)} href={href(to)}>{children}</a>;
+}
+
+// Title, heading, actions
+
+export function PageHead(props: { title: string; above?: ComponentChildren; heading?: ComponentChildren; count?: string; children?: ComponentChildren }): JSX.Element {
+  useEffect(() => {
+    document.title = `${props.title} – pyconsul`;
+  }, [props.title]);
+  return (
+    <div class="page-head">
+      {props.above}
+      <div class="page-title">
+        <h1>
+          {props.heading ?? props.title}
+          {props.count !== undefined && <span class="count">{props.count}</span>}
+        </h1>
+        {props.children && <div class="actions">{props.children}</div>}
+      </div>
+    </div>
+  );
+}
+
+interface ButtonProps {
+  icon?: IconName;
+  children: ComponentChildren;
+  onClick: () => void;
+  kind?: "primary" | "danger" | "plain" | "small";
+  /** Only the icon is shown, the text is its name. */
+  iconOnly?: boolean;
+  /** It changes something in the cluster: off while nothing can be written. */
+  writes?: boolean;
+  disabled?: boolean;
+  title?: string;
+  pressed?: boolean;
+  id?: string;
+}
+
+export function Button({ icon, children, onClick, kind = "plain", iconOnly, writes, disabled, title, pressed, id }: ButtonProps): JSX.Element {
+  const reason = writes ? readOnlyReason.value : "";
+  return (
+    <button
+      type="button"
+      id={id}
+      class={`button ${kind} ${iconOnly ? "icon-only" : ""}`}
+      onClick={onClick}
+      disabled={disabled || reason !== ""}
+      title={reason || title}
+      aria-pressed={pressed}
+    >
+      {icon && <Icon name={icon} />}
+      <span class={iconOnly ? "sr-only" : ""}>{children}</span>
+    </button>
+  );
+}
+
+// Status in colour, drawing and word
+
+export type Level = "ok" | "warn" | "bad" | "none";
+
+const LEVEL_OF: Record<string, Level> = { passing: "ok", warning: "warn", critical: "bad", alive: "ok", failed: "bad", left: "none", leaving: "warn" };
+
+export function Status({ level, children }: { level: Level; children: ComponentChildren }): JSX.Element {
+  return (
+    <span class={`status ${level}`}>
+      <Icon name={level === "none" ? "none" : level} />
+      <span>{children}</span>
+    </span>
+  );
+}
+
+export function StatusOf({ word }: { word: string }): JSX.Element {
+  return <Status level={LEVEL_OF[word] ?? "none"}>{word}</Status>;
+}
+
+export function Badge({ children, kind = "", title }: { children: ComponentChildren; kind?: string; title?: string }): JSX.Element {
+  return <span class={`badge ${kind}`} title={title}>{children}</span>;
+}
+
+// Notices
+
+export function Notice({ level = "none", title, children }: { level?: Level; title?: string; children?: ComponentChildren }): JSX.Element {
+  return (
+    <div class={`notice ${level}`}>
+      {level !== "none" && <Icon name={level} />}
+      <div>
+        {title && <strong>{title}</strong>}
+        {children && <div>{children}</div>}
+      </div>
+    </div>
+  );
+}
+
+export function Empty({ title, children }: { title: string; children?: ComponentChildren }): JSX.Element {
+  return (
+    <div class="empty">
+      <p class="empty-title">{title}</p>
+      {children}
+    </div>
+  );
+}
+
+export function Loading({ what }: { what: string }): JSX.Element {
+  return <p class="loading" role="status">Loading {what} …</p>;
+}
+
+/** What a page shows while it has no data: that it loads, or why it cannot. */
+export function Waiting({ what, error }: { what: string; error: Error | null }): JSX.Element {
+  if (error === null) return <Loading what={what} />;
+  return (
+    <Notice level="bad" title={`Cannot show ${what}`}>
+      <p>{errorText(error)}</p>
+    </Notice>
+  );
+}
+
+// Copying: browsers offer the clipboard to secure pages only, and this one is usually read over http://192.…
+
+export function CopyButton({ text, what }: { text: string; what: string }): JSX.Element {
+  return (
+    <Button icon="copy" iconOnly kind="small" onClick={() => void copy(text, what)} title={`Copy ${what}`}>
+      Copy {what}
+    </Button>
+  );
+}
+
+export async function copy(text: string, what: string): Promise<void> {
+  let done = false;
+  try {
+    await navigator.clipboard.writeText(text);
+    done = true;
+  } catch {
+    const field = document.createElement("textarea");
+    const opener = document.activeElement as HTMLElement | null;
+    field.value = text;
+    field.className = "off-screen";
+    (document.querySelector("dialog[open]") ?? document.body).append(field);
+    field.select();
+    done = document.execCommand("copy");
+    field.remove();
+    opener?.focus();
+  }
+  toast(done ? `Copied ${what}` : `Could not copy ${what}`, done ? "ok" : "bad");
+}
+
+// Toasts
+
+export interface Toast {
+  id: number;
+  text: string;
+  level: Level;
+  action?: { label: string; run: () => void };
+}
+
+export const toasts = signal<Toast[]>([]);
+let toastId = 0;
+const TOAST_MS = 6000;
+const TOAST_ACTION_MS = 30_000;
+
+export function toast(text: string, level: Level = "ok", action?: Toast["action"]): void {
+  const id = ++toastId;
+  toasts.value = [...toasts.value.slice(-3), { id, text, level, action }];
+  setTimeout(() => dismiss(id), action ? TOAST_ACTION_MS : TOAST_MS);
+}
+
+export function dismiss(id: number): void {
+  toasts.value = toasts.value.filter((each) => each.id !== id);
+}
+
+export function Toasts(): JSX.Element {
+  return (
+    <div class="toasts" role="status" aria-live="polite">
+      {toasts.value.map(({ id, text, level, action }) => (
+        <div key={id} class={`toast ${level}`}>
+          <Icon name={level} />
+          <span>{text}</span>
+          {action && (
+            <button type="button" class="button small" onClick={() => { dismiss(id); action.run(); }}>{action.label}</button>
+          )}
+          <button type="button" class="button small icon-only" onClick={() => dismiss(id)}>
+            <Icon name="bad" />
+            <span class="sr-only">Dismiss</span>
+          </button>
+        </div>
+      ))}
+    </div>
+  );
+}
+
+// Dialogs
+
+export function Dialog({ title, onClose, children, wide }: { title: string; onClose: () => void; children: ComponentChildren; wide?: boolean }): JSX.Element {
+  const ref = useRef<HTMLDialogElement>(null);
+  const opener = useRef(document.activeElement as HTMLElement | null);
+  useEffect(() => {
+    const dialog = ref.current;
+    dialog?.showModal();
+    return () => {
+      dialog?.close();
+      const back = opener.current;
+      if (back?.isConnected) back.focus();
+      else document.querySelector<HTMLElement>("main")?.focus();
+    };
+  }, []);
+  return (
+    <dialog ref={ref} class={wide ? "wide" : ""} aria-labelledby="dialog-title" onCancel={(event) => { event.preventDefault(); onClose(); }}>
+      <div class="dialog-head">
+        <h2 id="dialog-title">{title}</h2>
+        <Button icon="bad" iconOnly kind="small" onClick={onClose}>Close</Button>
+      </div>
+      {children}
+    </dialog>
+  );
+}
+
+export interface ConfirmProps {
+  title: string;
+  children: ComponentChildren;
+  confirm: string;
+  /** Text that has to be typed first. */
+  typed?: string;
+  danger?: boolean;
+  onConfirm: () => void | Promise<void>;
+  onClose: () => void;
+}
+
+export function Confirm({ title, children, confirm, typed, danger, onConfirm, onClose }: ConfirmProps): JSX.Element {
+  const [text, setText] = useState("");
+  const [error, setError] = useState("");
+  const [busy, setBusy] = useState(false);
+  const run = async () => {
+    setBusy(true);
+    try {
+      await onConfirm();
+      onClose();
+    } catch (problem) {
+      setError(errorText(problem));
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <div class="dialog-body">
+        {children}
+        {typed !== undefined && (
+          <label class="field">
+            <span>Type <code>{typed}</code> to confirm</span>
+            <input value={text} onInput={(event) => setText(event.currentTarget.value)} autocomplete="off" spellcheck={false} />
+          </label>
+        )}
+        {error && <Notice level="bad" title={error} />}
+      </div>
+      <div class="dialog-actions">
+        <Button onClick={onClose}>Cancel</Button>
+        <Button kind={danger ? "danger" : "primary"} onClick={() => void run()} disabled={busy || (typed !== undefined && text !== typed)} writes>
+          {confirm}
+        </Button>
+      </div>
+    </Dialog>
+  );
+}
+
+// Search within a list
+
+export function FilterBox({ label, shown, total }: { label: string; shown: number; total: number }): JSX.Element {
+  const value = location_.value.query.get("filter") ?? "";
+  return (
+    <div class="filter">
+      <Icon name="search" />
+      <input
+        type="search"
+        class="filter-input"
+        aria-label={label}
+        placeholder={label}
+        value={value}
+        spellcheck={false}
+        onInput={(event) => setQuery("filter", event.currentTarget.value)}
+      />
+      {value && <span class="filter-count" role="status">{shown} of {total}</span>}
+    </div>
+  );
+}
+
+export function NothingFound({ what }: { what: string }): JSX.Element {
+  const filter = location_.value.query.get("filter") ?? "";
+  return (
+    <Empty title={`No ${what} match “${filter}”`}>
+      <Button onClick={() => setQuery("filter", "")}>Clear the filter</Button>
+    </Empty>
+  );
+}
+
+export function Tabs({ tabs, current }: { tabs: { id: string; title: string; to: string }[]; current: string }): JSX.Element {
+  return (
+    <nav class="tabs" aria-label="Sections of this page">
+      {tabs.map(({ id, title, to }) => (
+        <Link key={id} to={to} class="tab" aria-current={id === current ? "page" : undefined}>{title}</Link>
+      ))}
+    </nav>
+  );
+}
+
+/** Facts as term and value. */
+export function Facts({ facts }: { facts: [string, ComponentChildren][] }): JSX.Element {
+  return (
+    <dl class="facts">
+      {facts.map(([term, value]) => (
+        <div key={term}>
+          <dt>{term}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
