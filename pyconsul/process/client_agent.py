@@ -54,7 +54,7 @@ class ClientAgent(MemberAgent):
         super().__init__(config, node_id, data_dir, logger, "client", read_configuration, clock, random)
         self.servers = ServerList(self._random)
         self.rpc = ClientRpc(self.servers, self._clock, self._random, config.rpc_hold_seconds)
-        self._consensus = cast(ConsensusApi, ClientConsensus(self.rpc))
+        self._consensus = cast(ConsensusApi, ClientConsensus(self.rpc, self.node_name))
 
     @property
     def consensus(self) -> ConsensusApi:
@@ -110,6 +110,8 @@ class ClientAgent(MemberAgent):
             elif event.kind != "member-update":
                 self._part_logger.info("removing server", extra=pairs(server=shown))
         self._take_servers()
+        if event.kind == "member-join" and any(server_of(member) is not None for member in event.members):
+            self.local.sync_soon()
         for member in event.members:
             info = server_of(member) if member.status == FAILED else None
             if info is not None and info.rpc_address not in self.servers.addresses():

@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from pyconsul.api.app import App
-from pyconsul.api.context import Api
+from pyconsul.api.context import AgentBackend, Api
 from pyconsul.api.events import EventBuffer
 from pyconsul.api.limits import HttpSettings
 from pyconsul.api.request import Request
@@ -18,7 +18,7 @@ from pyconsul.clock import Clock, Random
 from pyconsul.errors import PyconsulError
 from pyconsul.fsm.commands import AnyCommand
 from pyconsul.records.session import Session
-from pyconsul.server.backend import Backend, ConsensusApi, RaftPeer, ReadMeta, ReadMode
+from pyconsul.server.backend import ConsensusApi, RaftPeer, ReadMeta, ReadMode
 from pyconsul.server.client_http import Done, HttpCall
 
 APPS_MAX = 256
@@ -79,7 +79,7 @@ def _forwarded(error: PyconsulError) -> PyconsulError:
 class ForwardedBackend:
     """This server as a client agent's requests see it: what is not said belongs to that agent's node."""
 
-    def __init__(self, inner: Backend, node_name: str) -> None:
+    def __init__(self, inner: AgentBackend, node_name: str) -> None:
         self._inner = inner
         self.node_name = node_name
         self.consensus = ForwardedConsensus(inner.consensus)
@@ -92,7 +92,7 @@ class ForwardedHttp:
     """``serve`` for the HttpService. Blocked endpoints and networks are the client agent's business and not looked at
     again; limits of sizes are this server's."""
 
-    def __init__(self, backend: Backend, settings: HttpSettings, clock: Clock, random: Random) -> None:
+    def __init__(self, backend: AgentBackend, settings: HttpSettings, clock: Clock, random: Random) -> None:
         self._backend = backend
         self._clock = clock
         self._random = random
@@ -114,7 +114,7 @@ class ForwardedHttp:
     def _app(self, node: str) -> App:
         app = self._apps.get(node)
         if app is None:
-            backend = cast(Backend, ForwardedBackend(self._backend, node))
+            backend = cast(AgentBackend, ForwardedBackend(self._backend, node))
             app = App(Api(backend, self._settings, EventBuffer(), self._clock, self._random))
             self._apps[node] = app
             if len(self._apps) > APPS_MAX:

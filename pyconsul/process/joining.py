@@ -30,7 +30,7 @@ def check_retry_addresses(addresses: Sequence[str]) -> None:
 
 
 class RetryJoin:
-    """Tries until one address works. ``retry_max`` 0: for ever; else ``on_exhausted`` is called after that many more."""
+    """Tries until one address works. ``retry_max``: ``on_exhausted`` is called after that many more tries; 0: never."""
 
     def __init__(
         self,

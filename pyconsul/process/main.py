@@ -26,7 +26,9 @@ from pyconsul.codec.go_flags import FlagError
 from pyconsul.errors import ConfigError, LockedError, PyconsulError
 from pyconsul.log import pairs
 from pyconsul.process.agent import Agent
+from pyconsul.process.client_agent import ClientAgent
 from pyconsul.process.joining import check_retry_addresses
+from pyconsul.process.member_agent import MemberAgent
 from pyconsul.storage.text_file import TextFile
 
 LEAVE_SECONDS_MAX = 15.0
@@ -82,13 +84,11 @@ def _run(argv: Sequence[str], config: RuntimeConfig, data_dir: Path) -> int:
 def _configuration(argv: Sequence[str]) -> RuntimeConfig:
     config = load(argv)
     check_retry_addresses([*config.join.retry, *config.join.retry_wan])
-    if not config.server:
-        raise ConfigError("this version runs servers only: add -server, or point clients at a server's HTTP address")
     return config
 
 
 def _data_dir(config: RuntimeConfig) -> Path:
-    """Where the server keeps its state. ``-dev`` leaves nothing behind (decisions/0006)."""
+    """Where the agent keeps its state. ``-dev`` leaves nothing behind (decisions/0006)."""
     if config.dev:
         return Path(tempfile.mkdtemp(prefix=DEV_PREFIX))
     return Path(config.data_dir)
@@ -116,7 +116,7 @@ class _Process:
         self._logger = logging.getLogger("agent")
         self._pid_file: Path | None = None
         self._signals: asyncio.Queue[int] = asyncio.Queue()
-        self._agent: Agent | None = None
+        self._agent: MemberAgent | None = None
 
     async def run(self) -> int:
         logger = self._logger
@@ -127,7 +127,8 @@ class _Process:
         for number in SIGNAL_NAMES:
             loop.add_signal_handler(number, self._signals.put_nowait, number)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        agent = Agent(self._config, self._node_id, self._data_dir, logger, self._reread)
+        kind: type[Agent | ClientAgent] = Agent if self._config.server else ClientAgent
+        agent = kind(self._config, self._node_id, self._data_dir, logger, self._reread)
         agent.on_reload = self._reloaded
         self._agent = agent
         try:
@@ -181,7 +182,7 @@ class _Process:
         finally:
             signalled.cancel()
 
-    async def _until_end(self, agent: Agent) -> int:
+    async def _until_end(self, agent: MemberAgent) -> int:
         ended = asyncio.ensure_future(agent.ended.wait())
         try:
             while True:
@@ -199,7 +200,7 @@ class _Process:
         finally:
             ended.cancel()
 
-    async def _end_by_signal(self, agent: Agent, number: int) -> int:
+    async def _end_by_signal(self, agent: MemberAgent, number: int) -> int:
         config = agent.config
         leave = config.leave_on_terminate if number == signal.SIGTERM else not config.skip_leave_on_interrupt
         if not leave:
@@ -224,7 +225,7 @@ class _Process:
     def _caught(self, number: int) -> None:
         self._logger.info("Caught", extra=pairs(signal=SIGNAL_NAMES[number]))
 
-    async def _reload(self, agent: Agent) -> None:
+    async def _reload(self, agent: MemberAgent) -> None:
         try:
             await agent.reload()
         except ConfigError as error:

@@ -15,18 +15,17 @@ from pyconsul.clock import Clock, Random
 from pyconsul.errors import CallerError, DecodeError, NoLeaderError, PyconsulError, RpcError
 from pyconsul.fsm import commands
 from pyconsul.fsm.commands import AnyCommand
-from pyconsul.net.rpc import Reply, RpcFailure, RpcServer
+from pyconsul.net.rpc import RpcFailure
 from pyconsul.records.session import Session
 from pyconsul.server import forward
-from pyconsul.server.backend import ConsensusApi, RaftPeer, ReadMeta, ReadMode
+from pyconsul.server.backend import RaftPeer, ReadMeta, ReadMode
+from pyconsul.server.client_answers import CLIENT_APPLY, CLIENT_CATALOG, CatalogSlice, decode_catalog
 from pyconsul.server.client_http import HTTP, HTTP_END, HTTP_PART, HttpAnswer, HttpCall, decode, encode
 from pyconsul.server.client_servers import ServerList
 from pyconsul.server.consensus import rpc_error
 from pyconsul.state.store import Store
 
 NO_SERVERS = "No known Consul servers"
-CLIENT_APPLY = "client.apply"
-"""As ``apply``, to any server: it goes on to the leader from there."""
 
 READ_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 PAUSE_SECONDS = 0.25
@@ -219,19 +218,28 @@ class HttpExchange(_Attempts):
         self.end(HttpAnswer(answer.status, answer.head, answer.is_json, answer.size, body))
 
 
-class _Command(_Attempts):
-    """A command on its way; not repeatable."""
+class _Question(_Attempts):
+    """A method of the servers' RPC. ``done`` is called once, with the decoded result or a PyconsulError."""
 
-    __slots__ = ("_command", "_data", "_done")
+    __slots__ = ("_argument", "_decode", "_done", "_method")
 
-    def __init__(self, rpc: ClientRpc, command: AnyCommand, done: Callable[[object], None]) -> None:
-        super().__init__(rpc, False)
-        self._command = command
-        self._data = commands.encode(command)
+    def __init__(
+        self,
+        rpc: ClientRpc,
+        method: str,
+        argument: bytes,
+        decoded: Callable[[bytes], object],
+        done: Callable[[object], None],
+        repeatable: bool,
+    ) -> None:
+        super().__init__(rpc, repeatable)
+        self._method = method
+        self._argument = argument
+        self._decode = decoded
         self._done = done
 
     def send(self) -> None:
-        self.rpc.pool.client(self.address).call(CLIENT_APPLY, self._data, self._result)
+        self.rpc.pool.client(self.address).call(self._method, self._argument, self._result)
 
     def end(self, result: object) -> None:
         self._done(result)
@@ -242,7 +250,7 @@ class _Command(_Attempts):
             return
         self.stop()
         try:
-            self.end(forward.decode_result(self._command, result))
+            self.end(self._decode(result))
         except DecodeError as error:
             self.end(error)
 
@@ -252,39 +260,49 @@ def _nobody_waits(failure: RpcFailure | RpcError | None, result: bytes) -> None:
 
 
 class ClientConsensus:
-    """ConsensusApi (server/backend.py) of an agent without a copy of the state: commands go to a server; what needs the
-    state is asked for as an HTTP request, ``ClientRpc.request``, and refused here."""
+    """ConsensusApi (server/backend.py) of an agent without a copy of the state, for the agent's own needs.
+
+    Commands go to a server. ``read`` fetches what an agent needs of the catalog, all nodes and the services and checks
+    of its own, and ``store`` holds that. Requests of others are passed on as they are (``ClientRpc.http``).
+    """
 
     is_leader = False
 
-    def __init__(self, rpc: ClientRpc) -> None:
+    def __init__(self, rpc: ClientRpc, node: str) -> None:
         self._rpc = rpc
+        self._node = node
+        self._store = Store()
 
     @property
     def store(self) -> Store:
-        raise CallerError("this agent has no copy of the state", 500)
+        """As of the last ``read``; empty before."""
+        return self._store
 
     def read_now(self, mode: ReadMode) -> ReadMeta | None:
         return None
 
     async def read(self, mode: ReadMode) -> ReadMeta:
-        raise CallerError("this agent has no copy of the state", 500)
+        found = await self._ask(CLIENT_CATALOG, encode((self._node, mode.value)), decode_catalog, repeatable=True)
+        if not isinstance(found, CatalogSlice):
+            raise DecodeError("no catalog")
+        store = Store()
+        store.catalog.node_table.load(found.nodes)
+        store.catalog.service_table.load(found.services)
+        store.catalog.check_table.load(found.checks)
+        self._store = store
+        return ReadMeta(known_leader=True, last_contact_ms=0, forwarded=True)
 
     def submit(self, command: AnyCommand, done: Callable[[object], None]) -> None:
-        _Command(self._rpc, command, done).ask()
+        def decoded(data: bytes) -> object:
+            return forward.decode_result(command, data)
+
+        _Question(self._rpc, CLIENT_APPLY, commands.encode(command), decoded, done, repeatable=False).ask()
 
     async def write(self, command: AnyCommand) -> object:
-        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        return await _result_of(lambda done: self.submit(command, done))
 
-        def done(result: object) -> None:
-            if not future.done():
-                future.set_result(result)
-
-        self.submit(command, done)
-        result = await future
-        if isinstance(result, PyconsulError):
-            raise result
-        return result
+    async def _ask(self, method: str, argument: bytes, decoded: Callable[[bytes], object], repeatable: bool) -> object:
+        return await _result_of(lambda done: _Question(self._rpc, method, argument, decoded, done, repeatable).ask())
 
     async def renew_session(self, session_id: str) -> Session | None:
         raise CallerError("sessions are renewed by servers", 500)
@@ -299,16 +317,16 @@ class ClientConsensus:
         raise NoLeaderError
 
 
-def register_client_apply(rpc: RpcServer, consensus: ConsensusApi) -> None:
-    """The server's side of ``CLIENT_APPLY``."""
+async def _result_of(ask: Callable[[Callable[[object], None]], None]) -> object:
+    """Waits for what ``ask`` hands to its argument. Raises it when it is a PyconsulError."""
+    future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
 
-    def on_apply(argument: bytes, reply: Reply) -> None:
-        def done(result: object) -> None:
-            if isinstance(result, PyconsulError):
-                reply(forward.failure_of(result), b"")
-            else:
-                reply(None, forward.encode_result(result))
+    def done(result: object) -> None:
+        if not future.done():
+            future.set_result(result)
 
-        consensus.submit(commands.decode(argument), done)
-
-    rpc.register(CLIENT_APPLY, on_apply)
+    ask(done)
+    result = await future
+    if isinstance(result, PyconsulError):
+        raise result
+    return result
