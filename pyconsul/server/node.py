@@ -6,7 +6,6 @@ storage → core → RaftLoop → Consensus; gossip events → bootstrap, reconc
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 from collections.abc import Callable
@@ -184,10 +183,15 @@ class ConsensusServer:
         core = self.raft.core
         if core.role != "leader" or len(core.voters) < 2:
             return
-        with contextlib.suppress(PyconsulError):  # nobody can take it: the others elect one when we are gone
+        self._logger.info("transferring leadership to another server")
+        try:
             core.transfer_leadership(None)
-            self.raft.wake()
-        await self._until(lambda: core.role != "leader", 2.0)
+        except PyconsulError as error:  # the others elect one when we are gone
+            self._logger.warning("nobody can take over leadership", extra=pairs(error=error))
+            return
+        self.raft.wake()
+        if await self._until(lambda: core.role != "leader", 2.0):
+            self._logger.info("leadership was transferred", extra=pairs(leader=core.leader_id))
 
     async def finish_leave(self) -> None:
         """Waits until the leader has removed this server from the configuration."""
