@@ -46,6 +46,9 @@ ReadDone = Callable[[bool], None]
 APPLY_SECONDS_MAX = 0.02
 """Longest stretch of applying before the event loop gets a turn."""
 
+APPLY_CHECK_EVERY = 64
+"""Entries between two looks at the clock."""
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(AnyMessage).decode
 
@@ -409,7 +412,7 @@ class RaftLoop:
                 if proposal is not None:
                     answers.append((proposal.done, LeadershipLostError()))
             count += 1
-            if count & 63 == 0 and self._clock.monotonic() > deadline:
+            if count % APPLY_CHECK_EVERY == 0 and self._clock.monotonic() > deadline:
                 break
         if entry.index > core.applied_index:
             core.applied(entry.index)
