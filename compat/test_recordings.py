@@ -7,36 +7,25 @@ and lock-delays are marked slow. Whole agents and clusters are asked with ``comp
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import importlib.util
-import json
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 import uvloop
+from replaying import KV, Results, files, judge, play, play_all, summary
 
 from pyconsul.api.limits import HttpSettings
 from pyconsul.clock import SystemClock
-from pyconsul.errors import NoLeaderError
+from pyconsul.errors import NoLeaderError, PyconsulError
 from pyconsul.fsm.commands import AnyCommand
 from pyconsul.records.session import Session
 from pyconsul.server.backend import ReadMeta, ReadMode
 from pyconsul.testing.local_backend import LocalBackend, LocalConsensus, local_server
 
-HERE = Path(__file__).parent
-RECORDINGS = HERE / "recordings" / "kv"
-AGENT_RECORDINGS = HERE / "recordings" / "agent"
-PARALLEL = 32
-
 NOT_ONE_SERVER = {"cluster", "lost-quorum", "no-leader"}
 SPECIAL = {"dev-mode", "http-config"}
 SLOW = {"lock-delay-slow", "session-ttl-slow"}
-PLAIN = sorted(file.stem for file in RECORDINGS.glob("*.json") if file.stem not in NOT_ONE_SERVER | SPECIAL | SLOW)
+PLAIN = [name for name in files(KV) if name not in NOT_ONE_SERVER | SPECIAL | SLOW]
 
 AGENT = [
     "agent-anti-entropy",
@@ -50,20 +39,6 @@ AGENT = [
 ]
 """Of the agent's recordings those about its own services and checks."""
 
-NO_FILTER = "filter expressions are not there yet"
-ONLY_TTL = "only TTL checks are run; others are refused"
-MISSING = {
-    "check_register_interval_and_timeout_are_shown": ONLY_TTL,
-    "ttl_unknown_check": ONLY_TTL,
-    "service_register_check_spellings": ONLY_TTL,
-    "agent_services_empty_filter_result": NO_FILTER,
-    "service_register_check_ids": NO_FILTER,
-    "service_register_empty_check_is_none": NO_FILTER,
-    "service_register_proxy": "catalog/connect is not there yet",
-    "service_register_sidecar": "sidecars are not registered with their service",
-}
-"""Scenarios that do not hold, with the reason."""
-
 HTTP_CONFIG = HttpSettings(
     block_endpoints=["/v1/event", "/v1/kv/sec"],
     response_headers={"Access-Control-Allow-Origin": "*", "x-lower": "1"},
@@ -73,18 +48,6 @@ HTTP_CONFIG = HttpSettings(
 )
 
 
-def _conform() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("conform", HERE / "conform.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["conform"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-conform = _conform()
-
-
 class NoLeader(LocalConsensus):
     """A server that waits for others: what needs a leader fails when the hold time is over."""
 
@@ -92,6 +55,9 @@ class NoLeader(LocalConsensus):
 
     def read_now(self, mode: ReadMode) -> ReadMeta | None:
         return None
+
+    def read_then(self, mode: ReadMode, done: Callable[[ReadMeta | PyconsulError], None]) -> None:
+        asyncio.get_running_loop().call_later(self.HOLD_S, done, NoLeaderError())
 
     async def read(self, mode: ReadMode) -> ReadMeta:
         await asyncio.sleep(self.HOLD_S)
@@ -143,103 +109,58 @@ class LocalServer:
         await backend.local.stop()
 
 
-def scenarios_of(name: str, tags: set[str]) -> list[dict[str, Any]]:
-    """The scenarios of a file that one server with this set-up can show."""
-    folder = AGENT_RECORDINGS if name.startswith("agent-") else RECORDINGS
-    found = json.loads((folder / f"{name}.json").read_text())
-    return [one for one in found if one.get("cluster", 1) == 1 and set(one.get("needs", [])) <= tags]
-
-
-def play(node: str, scenario: dict[str, Any]) -> str:
-    """What differs; "" when it holds."""
-    run = conform.Run(scenario, [node], False)
-    try:
-        run.play()
-    except conform.Mismatch as why:
-        return str(why)
-    finally:
-        run.pool.shutdown()
-        for connection in run.kept.values():
-            connection.close()
-    return ""
-
-
-def play_all(
-    names: list[str], settings: HttpSettings, tags: set[str], leader: bool = True
-) -> dict[tuple[str, str], str]:
-    """What differs, by file and scenario; scenarios that share state with others come last, one by one."""
-    chosen = [(name, scenario) for name in names for scenario in scenarios_of(name, tags)]
-    parallel = [item for item in chosen if not item[1].get("serial")]
-    results: dict[tuple[str, str], str] = {}
-    with LocalServer(settings, leader) as node, concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
-        for item, why in zip(parallel, pool.map(lambda one: play(node, one[1]), parallel), strict=True):
-            results[item[0], item[1]["name"]] = why
-        for name, scenario in chosen:
-            if scenario.get("serial"):
-                results[name, scenario["name"]] = play(node, scenario)
-    return results
-
-
-def judge(results: dict[tuple[str, str], str], file: str) -> None:
-    """Fails unless exactly the scenarios of MISSING differ."""
-    mine = {scenario: why for (name, scenario), why in results.items() if name == file}
-    assert mine, f"nothing was played of {file}"
-    held = [scenario for scenario, why in mine.items() if not why]
-    print(f"{file}: {len(held)} of {len(mine)} scenarios hold")
-    differing = {scenario: why for scenario, why in mine.items() if why and scenario not in MISSING}
-    assert not differing, "\n".join(f"{scenario}: {why}" for scenario, why in differing.items())
-    unexpected = [scenario for scenario in held if scenario in MISSING]
-    assert not unexpected, f"these hold now, take them out of MISSING: {unexpected}"
+def play_here(names: list[str], settings: HttpSettings, tags: set[str], leader: bool = True) -> Results:
+    """What differs, by file and scenario, on a server in this process."""
+    with LocalServer(settings, leader) as node:
+        return play_all(names, [node], tags)
 
 
 @pytest.fixture(scope="module")
-def plain() -> Iterator[dict[tuple[str, str], str]]:
-    results = play_all(PLAIN, HttpSettings(), {"plain"})
-    held = sum(not why for why in results.values())
-    print(f"{held} of {len(results)} scenarios hold on one server")
+def plain() -> Iterator[Results]:
+    results = play_here(PLAIN, HttpSettings(), {"plain"})
+    print(f"{summary(results)} on one server")
     yield results
 
 
 @pytest.mark.parametrize("file", PLAIN)
-def test_one_server(plain: dict[tuple[str, str], str], file: str) -> None:
+def test_one_server(plain: Results, file: str) -> None:
     judge(plain, file)
 
 
 @pytest.fixture(scope="module")
-def agent() -> Iterator[dict[tuple[str, str], str]]:
-    results = play_all(AGENT, HttpSettings(ui_enabled=True), set())
-    held = sum(not why for why in results.values())
-    print(f"{held} of {len(results)} scenarios of the agent's services and checks hold")
+def agent() -> Iterator[Results]:
+    results = play_here(AGENT, HttpSettings(ui_enabled=True), set())
+    print(f"{summary(results)} of the agent's services and checks")
     yield results
 
 
 @pytest.mark.parametrize("file", AGENT)
-def test_services_and_checks_of_the_agent(agent: dict[tuple[str, str], str], file: str) -> None:
+def test_services_and_checks_of_the_agent(agent: Results, file: str) -> None:
     judge(agent, file)
 
 
 def test_dev_mode() -> None:
-    judge(play_all(["dev-mode"], HttpSettings(dev_mode=True), {"dev"}), "dev-mode")
+    judge(play_here(["dev-mode"], HttpSettings(dev_mode=True), {"dev"}), "dev-mode")
 
 
 def test_http_config() -> None:
-    judge(play_all(["http-config"], HTTP_CONFIG, {"http-config"}), "http-config")
+    judge(play_here(["http-config"], HTTP_CONFIG, {"http-config"}), "http-config")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("file", sorted(SLOW))
 def test_waiting(file: str) -> None:
-    judge(play_all([file], HttpSettings(), set()), file)
+    judge(play_here([file], HttpSettings(), set()), file)
 
 
 @pytest.mark.slow
 def test_no_leader() -> None:
-    judge(play_all(["no-leader"], HttpSettings(), {"no-leader"}, leader=False), "no-leader")
+    judge(play_here(["no-leader"], HttpSettings(), {"no-leader"}, leader=False), "no-leader")
 
 
 def test_a_wrong_answer_is_told() -> None:
     """The judge itself: an answer that differs must not pass."""
     wrong = {"name": "wrong", "steps": [{"method": "GET", "path": "/v1/kv/x", "expect": {"status": 200}}]}
     with LocalServer(HttpSettings()) as node:
-        assert "status: want 200, got 404" in play(node, wrong)
+        assert "status: want 200, got 404" in play([node], wrong)
