@@ -90,6 +90,9 @@ class RaftLoop:
         self.dropped_messages = 0
         # Servers known by gossip: one that has no log yet must answer a leader that its configuration does not name.
         self.known_addresses: dict[str, str] = {}
+        # Servers that were removed and are still being told so.
+        self._leaving_addresses: dict[str, str] = {}
+        self._addresses: dict[str, str] = {}
         self._writer = writer
         self._transport = transport
         self._snapshots = snapshots
@@ -217,6 +220,8 @@ class RaftLoop:
         core.tick()
         if self._read_rounds:
             self._expire_reads(now)
+        if self._leaving_addresses and not self._leaving_addresses.keys() <= core.progress().keys():
+            self._close_others()
         self._snapshots.tick(now)
         self.wake()
 
@@ -232,16 +237,31 @@ class RaftLoop:
             waiters, self._read_waiters = self._read_waiters, []
             self._read_rounds[self._read_context] = (self._clock.monotonic(), waiters)
             core.read_index(self._read_context)
+        if core.configuration_index != self._configuration_index:
+            # Before anything is sent: those who are no members any more still have to be reached with the news.
+            self._configuration_index = core.configuration_index
+            self._configuration_changed()
         while True:
             ready = core.ready()
             if ready is None:
                 break
             self._handle(ready)
-        if core.configuration_index != self._configuration_index:
-            self._configuration_index = core.configuration_index
-            mine = core.id
-            self._transport.keep_only({each.address for each in core.configuration.servers if each.id != mine})
-            self.on_configuration()
+
+    def _configuration_changed(self) -> None:
+        servers = self.core.configuration.servers
+        former, self._addresses = self._addresses, {each.id: each.address for each in servers}
+        self._leaving_addresses.update({id_: at for id_, at in former.items() if id_ not in self._addresses})
+        self._close_others()
+        self.on_configuration()
+
+    def _close_others(self) -> None:
+        """Keeps the connections to members, and as leader to those who have to learn that they are none any more."""
+        core = self.core
+        peers = core.progress()
+        self._leaving_addresses = {id_: at for id_, at in self._leaving_addresses.items() if id_ in peers}
+        wanted = {*self._addresses.values(), *self._leaving_addresses.values()}
+        wanted.discard(self._addresses.get(core.id, ""))
+        self._transport.keep_only(wanted)
 
     def _propose_all(self) -> None:
         proposals, self._proposals = self._proposals, []
@@ -349,7 +369,7 @@ class RaftLoop:
         for server in self.core.configuration.servers:
             if server.id == server_id:
                 return server.address
-        return None
+        return self._leaving_addresses.get(server_id)
 
     def _role_changed(self, soft: SoftState) -> None:
         if soft.role == "leader":
