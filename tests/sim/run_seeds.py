@@ -1,0 +1,68 @@
+"""Runs seeds of both simulators on all cores; what fails is shrunk and told with the command that replays it.
+
+    python tests/sim/run_seeds.py COUNT [--first N] [--processes N] [--only servers|cores]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from multiprocessing import get_context
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "check")]
+
+import raft_cluster
+import server_cluster
+
+Outcome = tuple[str, int, dict[str, int], str]
+
+
+def run_core(seed: int) -> Outcome:
+    try:
+        cluster = raft_cluster.run_seed(seed)
+    except raft_cluster.Violation as error:
+        return "cores", seed, {}, str(error)
+    return "cores", seed, {**cluster.faults, **cluster.operations}, ""
+
+
+def run_servers(seed: int) -> Outcome:
+    try:
+        cluster = server_cluster.run_seed(seed)
+    except AssertionError as error:
+        return "servers", seed, {}, f"{error}\nshrunk: {server_cluster.shrink(seed)}"
+    return "servers", seed, cluster.judge.counts, ""
+
+
+def run_job(job: tuple[str, int]) -> Outcome:
+    return run_servers(job[1]) if job[0] == "servers" else run_core(job[1])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("count", type=int)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=None)
+    parser.add_argument("--only", choices=["servers", "cores"])
+    chosen = parser.parse_args()
+    kinds = [chosen.only] if chosen.only else ["servers", "cores"]
+    jobs = [(kind, seed) for seed in range(chosen.first, chosen.first + chosen.count) for kind in kinds]
+    totals: dict[str, Counter[str]] = {kind: Counter() for kind in kinds}
+    failures = 0
+    with get_context("spawn").Pool(chosen.processes) as pool:
+        for number, (kind, seed, counts, failure) in enumerate(pool.imap_unordered(run_job, jobs, chunksize=8), 1):
+            totals[kind].update(counts)
+            if failure:
+                failures += 1
+                print(f"--- {kind}, seed {seed}: {failure}", flush=True)
+            if number % 1000 == 0:
+                print(f"{number} of {len(jobs)} runs, {failures} failed", flush=True)
+    for kind, total in totals.items():
+        print(f"{kind}: {chosen.count} seeds; " + ", ".join(f"{what}: {total[what]}" for what in sorted(total)))
+    print(f"{failures} failed")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
