@@ -23,11 +23,12 @@ KV_PREFIX = "raft apply failed: "
 APPLY_PREFIX = "apply failed: "
 INTERNAL = "internal error"
 
-# Clients take any 500 as a reason to try again, so that what is temporary has no status of its own.
+# 503 says what no Consul client can learn from a 500: nothing was done, and it is a matter of load or room on the disk.
+# All else that is temporary has Consul's 500, which clients take as a reason to try again.
 STATUS: tuple[tuple[type[PyconsulError], int], ...] = (
     (ApplyError, 500),
     (NoLeaderError, 500),
-    (OverloadedError, 500),
+    (OverloadedError, 503),
     (RpcError, 500),
     (RetryError, 500),
     (StorageError, 500),

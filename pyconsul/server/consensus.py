@@ -34,6 +34,8 @@ RETRY_SECONDS = 0.1
 """Pause before a leader that could not be reached, or that says it is none, is asked again."""
 
 HOLD_JITTER = 1 / 16
+HELD_MAX = 65536
+"""Requests held at once; further ones are answered as if their time were over."""
 
 
 class Consensus:
@@ -199,7 +201,7 @@ class Consensus:
     def hold(self, deadline: float, retry: Callable[[], None], expired: Callable[[], None]) -> None:
         """Calls ``retry`` when a leader may be there again (or after a short pause), ``expired`` after the deadline."""
         now = self._clock.monotonic()
-        if now >= deadline:
+        if now >= deadline or len(self._held) >= HELD_MAX:
             self._loop.call_soon(expired)
             return
         # While no leader is known only a change (or the deadline) can help; else the one we know is asked again.

@@ -43,6 +43,12 @@ REMOVE_PEER = "operator.remove-peer"
 TRANSFER_LEADER = "operator.transfer-leader"
 """Argument: the id of the next leader, or nothing. No result; answered when this server leads no more."""
 
+HAS_ROOM = "status.has-room"
+"""Result: whether the server's disk takes writes."""
+
+SESSION_TIMES = "session.times"
+"""Result: {session id: seconds left} as ConsensusApi.session_times returns it."""
+
 _KINDS: dict[str, type[PyconsulError]] = {
     "apply": ApplyError,
     "no-leader": NoLeaderError,

@@ -28,6 +28,7 @@ from pyconsul.server.bootstrap import AskPeers, Conflict, decide
 from pyconsul.server.config import ELECTION_TICKS, HEARTBEAT_TICKS, ServerConfig
 from pyconsul.server.consensus import Consensus
 from pyconsul.server.disk_writer import DiskWriter
+from pyconsul.server.full_disk import FullDisk
 from pyconsul.server.leader import Leader
 from pyconsul.server.leader_loop import LeaderLoop
 from pyconsul.server.membership import Membership
@@ -68,6 +69,8 @@ class ConsensusServer:
         self._writer: DiskWriter
         self._leader: Leader
         self._leader_loop: LeaderLoop | None = None
+        self._full_disk: FullDisk
+        self._handing_over: asyncio.Task[None] | None = None
         self._listener = Listener(logger.getChild("rpc"))
         self._pool = forward.RpcPool()
         self.rpc = RpcServer()
@@ -134,6 +137,7 @@ class ConsensusServer:
             self.config.hold_seconds,
             self._describe_peer,
         )
+        self._full_disk = FullDisk(self.raft, self._pool, self._raft_logger)
         self.operators = Operators(self.consensus, self.raft, self._clock, self._autopilot_state)
         self.raft.on_soft_state = self._role_changed
         self.raft.on_applied = self._applied
@@ -147,6 +151,7 @@ class ConsensusServer:
         self._listener.protocols[RPC_PROTOCOL] = self.rpc.accept
         self.consensus.register(self.rpc)
         self.operators.register(self.rpc)
+        self._full_disk.register(self.rpc)
         try:
             self.rpc_port = await self._listener.start(config.bind_address, config.rpc_port)
         except OSError as error:
@@ -375,8 +380,10 @@ class ConsensusServer:
         self._on_fatal(error)
 
     def _disk_full(self, full: bool) -> None:
-        self.raft.disk_full = full
+        self.raft.set_disk_full(full)
         if full:
+            if self._handing_over is None or self._handing_over.done():
+                self._handing_over = self._spawn(self._full_disk.hand_over())
             self._raft_logger.error(
                 "no space left on device: writes are refused, reads go on; make room",
                 extra=pairs(below=self.config.data_dir),

@@ -43,11 +43,20 @@ from pyconsul.server.snapshots import SnapshotWork
 Done = Callable[[object], None]
 ReadDone = Callable[[bool], None]
 
+FULL_DISK_SECONDS = 1.0
+"""How long writes that were accepted wait for room on a full disk before their callers are told."""
+
+FULL_DISK = "no space left on device: writes are refused until there is"
+FULL_DISK_UNKNOWN = "no space left on device: this write waits for room and may still be carried out"
+
 APPLY_SECONDS_MAX = 0.02
 """Longest stretch of applying before the event loop gets a turn."""
 
 APPLY_CHECK_EVERY = 64
 """Entries between two looks at the clock."""
+
+LATE_TICKS_MAX = 1.5
+"""A tick that is later than this (in ticks since the last one) makes the lease void until it has come."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(AnyMessage).decode
@@ -85,6 +94,7 @@ class RaftLoop:
         self.on_applied: Callable[[], None] = _nothing
         self.on_configuration: Callable[[], None] = _nothing
         self.disk_full = False
+        self._full_since = 0.0
         self.heard_from_leader = False
         self.last_contact = clock.monotonic()
         self.dropped_messages = 0
@@ -114,6 +124,7 @@ class RaftLoop:
         self._reads_until_applied: list[tuple[int, int, list[ReadDone]]] = []
         self._tick_handle: asyncio.TimerHandle | None = None
         self._last_tick = clock.monotonic()
+        self._tick_rest = 0.0  # of a tick: time that passed and was not counted yet
         self._stopped = False
         self._leader_term_applied = 0
         self._configuration_index = -1
@@ -147,13 +158,15 @@ class RaftLoop:
 
     @property
     def lease_is_valid(self) -> bool:
-        """Default reads may be answered from the store now: the lease holds by ticks, ticks were not missed (a paused
-        process must not believe in its lease), and what earlier leaders committed is applied."""
+        """Default reads may be answered from the store now: the lease holds by ticks, the next tick is not overdue (a
+        paused process must not believe in its lease), and all that is committed is applied: followers may have applied
+        it already, and their readers seen it."""
         core = self.core
         return (
             core.role == "leader"
             and self._leader_term_applied == core.term
-            and self._clock.monotonic() - self._last_tick < 3 * self._tick_seconds
+            and core.applied_index == core.commit_index
+            and self._clock.monotonic() - self._last_tick < LATE_TICKS_MAX * self._tick_seconds
             and core.has_lease()
         )
 
@@ -161,7 +174,7 @@ class RaftLoop:
         """``done`` gets the result, an ApplyError, LeadershipLostError (fate unknown), NotLeaderError or
         OverloadedError (nothing was appended). Never called inside this call."""
         if self.disk_full:
-            self._loop.call_soon(done, OverloadedError("no space left on device: writes are refused until there is"))
+            self._loop.call_soon(done, OverloadedError(FULL_DISK))
             return
         if len(self._proposals) + len(self._pending) >= self._proposals_max:
             self._loop.call_soon(done, OverloadedError(f"more than {self._proposals_max} writes are waiting"))
@@ -170,6 +183,12 @@ class RaftLoop:
         if not self._pump_scheduled:
             self._pump_scheduled = True
             self._loop.call_soon(self._pump)
+
+    def set_disk_full(self, full: bool) -> None:
+        """Writes are refused as long as the disk is full. Those in the log already may be committed by others; where
+        that does not happen soon, their callers learn that their fate is unknown."""
+        self.disk_full = full
+        self._full_since = self._clock.monotonic()
 
     def read_index(self, done: ReadDone) -> None:
         """``done(True)`` once the store holds all that was committed when this was called, as confirmed by a majority;
@@ -210,16 +229,21 @@ class RaftLoop:
 
     def _tick(self) -> None:
         now = self._clock.monotonic()
-        missed = now - self._last_tick
+        elapsed = (now - self._last_tick) / self._tick_seconds + self._tick_rest
         self._last_tick = now
         self._tick_handle = self._loop.call_later(self._tick_seconds, self._tick)
+        ticks = max(1, int(elapsed))
+        self._tick_rest = max(0.0, elapsed - ticks)
         core = self.core
-        if missed > 3 * self._tick_seconds and core.role == "leader":
-            # The process stood still: acknowledgements counted before that prove nothing about now.
-            core.stood_still(int(missed / self._tick_seconds) - 1)
+        if ticks > 1 and core.role == "leader":
+            # A busy loop is late a little each time, a stopped process a lot at once. The lease is time, so it counts
+            # all of it: the followers' clocks have gone on. (A follower waits longer instead: it has not listened.)
+            core.stood_still(ticks - 1)
         core.tick()
         if self._read_rounds:
             self._expire_reads(now)
+        if self.disk_full and self._pending and now - self._full_since >= FULL_DISK_SECONDS:
+            self._fail_pending(LeadershipLostError(FULL_DISK_UNKNOWN))
         if self._leaving_addresses and not self._leaving_addresses.keys() <= core.progress().keys():
             self._close_others()
         self._snapshots.tick(now)
@@ -269,8 +293,10 @@ class RaftLoop:
         try:
             index = core.propose([proposal.data for proposal in proposals])
         except (NotLeaderError, OverloadedError) as error:
+            # While leadership is handed over a write waits for the next leader, as during an election.
+            refusal = NotLeaderError() if core.transferring else error
             for proposal in proposals:
-                proposal.done(error)
+                proposal.done(refusal)
             return
         term = core.term
         pending = self._pending
