@@ -27,8 +27,8 @@ class AgentBackend(Backend, Protocol):
 
 
 class Api:
-    """``settings`` may be replaced at any time (a reload); ``ui_handler`` answers what is below ``ui_path`` (which begins
-    and ends with a slash) when the page is there."""
+    """``settings`` may be replaced at any time (a reload); ``ui_handler`` answers what is below ``ui_path`` (begins and
+    ends with a slash) when the page is there."""
 
     def __init__(
         self, backend: AgentBackend, settings: HttpSettings, events: EventBuffer, clock: Clock, random: Random

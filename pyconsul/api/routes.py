@@ -17,6 +17,7 @@ from pyconsul.api import (
     session,
     status,
     txn,
+    ui_sessions,
 )
 from pyconsul.api.context import Api
 from pyconsul.api.request import Request
@@ -79,6 +80,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/session/info/", GET=session.info),
     Route("/v1/session/node/", GET=session.of_node),
     Route("/v1/session/list", GET=session.list_all),
+    Route("/v1/internal/ui/sessions", GET=ui_sessions.sessions),
     Route("/v1/txn", PUT=txn.transaction),
     Route("/v1/event/fire/", PUT=event.fire),
     Route("/v1/event/list", GET=event.list_events),
@@ -117,15 +119,6 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/agent/health/service/name/", GET=agent_health.by_name),
     Route("/v1/agent/maintenance", PUT=agent_checks.node_maintenance),
     Route("/v1/operator/raft/configuration", GET=operator.raft_configuration),
-    Route("/v1/operator/raft/peer", DELETE=operator.remove_peer),
-    Route("/v1/operator/raft/transfer-leader", PUT=operator.transfer_leader, POST=operator.transfer_leader),
-    Route(
-        "/v1/operator/autopilot/configuration",
-        GET=operator.autopilot_configuration,
-        PUT=operator.set_autopilot_configuration,
-    ),
-    Route("/v1/operator/autopilot/health", GET=operator.autopilot_health),
-    Route("/v1/operator/autopilot/state", GET=operator.autopilot_state),
     Route("/v1/operator/raft/peer", DELETE=operator.remove_peer),
     Route("/v1/operator/raft/transfer-leader", PUT=operator.transfer_leader, POST=operator.transfer_leader),
     Route(

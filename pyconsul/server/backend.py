@@ -95,6 +95,9 @@ class ConsensusApi(Protocol):
     async def renew_session(self, session_id: str) -> Session | None:
         """Starts its TTL again, at the leader; None: no such session. Raises RetryError, ApplyError (bad id)."""
 
+    async def session_times(self) -> dict[str, float]:
+        """Seconds that each session with a TTL has left, as the leader counts them; {} when no leader tells."""
+
     def leader_address(self) -> str:
         """host:port of the leader's RPC, "" when unknown."""
 

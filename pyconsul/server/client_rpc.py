@@ -307,6 +307,9 @@ class ClientConsensus:
     async def renew_session(self, session_id: str) -> Session | None:
         raise CallerError("sessions are renewed by servers", 500)
 
+    async def session_times(self) -> dict[str, float]:
+        return {}
+
     def leader_address(self) -> str:
         return ""
 

@@ -134,6 +134,20 @@ class Consensus:
                     pass  # held below, like any request without a leader
             await self._leader_or_pause(deadline)
 
+    async def session_times(self) -> dict[str, float]:
+        if self.is_leader:
+            return self._leader.session_times()
+        address = self.leader_address()
+        if not address:
+            return {}
+        try:
+            times: dict[str, float] = forward.decode_plain(
+                await self._ask(address, forward.SESSION_TIMES, b""), dict[str, float]
+            )
+        except (RpcError, NoLeaderError, NotLeaderError):  # only a display asks, and it asks again
+            return {}
+        return times
+
     async def raft_configuration(self, stale: bool) -> tuple[list[RaftPeer], int]:
         async def here() -> tuple[list[RaftPeer], int]:
             return self._own_raft_configuration()
@@ -178,6 +192,7 @@ class Consensus:
     def register(self, server: RpcServer) -> None:
         server.register(forward.APPLY, self._on_apply)
         server.register(forward.RENEW_SESSION, self._on_renew)
+        server.register(forward.SESSION_TIMES, self._on_session_times)
         server.register(forward.STATUS_PEERS, self._on_status_peers)
         server.register(forward.RAFT_CONFIGURATION, self._on_raft_configuration)
 
@@ -281,6 +296,12 @@ class Consensus:
             reply(forward.failure_of(error), b"")
         else:
             reply(None, forward.encode_result(session))
+
+    def _on_session_times(self, argument: bytes, reply: Reply) -> None:
+        if self.is_leader:
+            reply(None, forward.encode_result(self._leader.session_times()))
+        else:
+            reply(forward.failure_of(NotLeaderError()), b"")
 
     def _on_status_peers(self, argument: bytes, reply: Reply) -> None:
         reply(None, forward.encode_result(self.peer_addresses()))

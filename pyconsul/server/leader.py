@@ -81,6 +81,10 @@ class Leader:
             self.timers.start(session, self._clock.monotonic())
         return session
 
+    def session_times(self) -> dict[str, float]:
+        """Seconds that each session with a TTL has left."""
+        return self.timers.remaining(self._clock.monotonic())
+
     def observe(self, effects: Iterable[Effect]) -> None:
         """What the entries just applied mean for time."""
         now = self._clock.monotonic()

@@ -60,6 +60,10 @@ class SessionTimers:
         self._heap.clear()
         self._deadlines.clear()
 
+    def remaining(self, now_s: float) -> dict[str, float]:
+        """Seconds until each session ends unless it is renewed."""
+        return {session_id: max(0.0, deadline - now_s) for session_id, deadline in self._deadlines.items()}
+
     def next_deadline(self) -> float | None:
         """When to call ``expired`` next; None: never."""
         self._drop_stale()

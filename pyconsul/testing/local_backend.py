@@ -106,6 +106,9 @@ class LocalConsensus:
             self._arm()
         return session
 
+    async def session_times(self) -> dict[str, float]:
+        return self.timers.remaining(self._clock.monotonic())
+
     def leader_address(self) -> str:
         return self._address
 

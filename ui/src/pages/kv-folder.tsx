@@ -122,7 +122,7 @@ export function FolderPage({ dc, prefix }: { dc: string; prefix: string }): JSX.
       render: (row) => details.get(row.path) && formatBytes(valueSize(details.get(row.path)?.Value ?? null)),
     },
     {
-      id: "marks", title: "Flags and lock", width: "minmax(0, 2fr)",
+      id: "marks", title: "Lock, flags, value", width: "minmax(0, 3fr)",
       render: (row) => <Marks dc={dc} entry={details.get(row.path)} />,
     },
     {
@@ -212,7 +212,7 @@ export function FolderPage({ dc, prefix }: { dc: string; prefix: string }): JSX.
 }
 
 function Marks({ dc, entry }: { dc: string; entry?: RawEntry }): JSX.Element | null {
-  if (!entry) return null;
+  if (!entry || (!entry.Session && entry.Flags === "0" && !previewOf(entry.Value))) return null;
   return (
     <span class="marks">
       {entry.Session && (
@@ -221,14 +221,18 @@ function Marks({ dc, entry }: { dc: string; entry?: RawEntry }): JSX.Element | n
         </Link>
       )}
       {entry.Flags !== "0" && <Badge title={`Flags ${entry.Flags}`}>{flagsName(entry.Flags) ? `flags: ${flagsName(entry.Flags)}` : `flags ${entry.Flags}`}</Badge>}
-      {!entry.Session && entry.Value && valueSize(entry.Value) <= 64 && <Preview value={entry.Value} />}
+      {!entry.Session && previewOf(entry.Value) && <code class="preview ellipsis">{previewOf(entry.Value)}</code>}
     </span>
   );
 }
 
-function Preview({ value }: { value: string }): JSX.Element | null {
+const PREVIEW_BYTES_MAX = 64;
+
+/** A short value on one line; "" for all others. */
+function previewOf(value: string | null): string {
+  if (!value || valueSize(value) > PREVIEW_BYTES_MAX) return "";
   const text = new TextDecoder().decode(fromBase64(value));
-  return /^[\x20-\x7e]+$/.test(text) ? <code class="preview ellipsis">{text}</code> : null;
+  return /^[\x20-\x7e]+$/.test(text) ? text : "";
 }
 
 function Parent({ dc, prefix }: { dc: string; prefix: string }): JSX.Element | null {

@@ -139,13 +139,14 @@ function Meta({ dc, entry }: { dc: string; entry: RawEntry }): JSX.Element {
   );
 }
 
-/** A hand-typed path without /edit: the key if there is one, else the folder. */
+/** A hand-typed path without /edit: the folder if there is one (Docker writes a key `docker/nodes` too), else the key. */
 export function GuessPage({ dc, entryKey }: { dc: string; entryKey: string }): JSX.Element {
-  const key = useLive<RawEntry[]>(keyUrl(addressablePart(entryKey)));
-  const found = key.at.value > 0;
-  const exists = key.data.value?.some(({ Key }) => Key === entryKey);
+  const names = useLive<string[]>(keyUrl(addressablePart(entryKey)), { query: { keys: "" } });
+  const found = names.at.value > 0;
+  const list = names.data.value ?? [];
+  const isKey = list.includes(entryKey) && !list.some((name) => name.startsWith(`${entryKey}/`));
   useEffect(() => {
-    if (found) go(exists ? keyPath(dc, entryKey) : folderPath(dc, `${entryKey}/`), true);
-  }, [found, exists]);
-  return <Waiting what={entryKey} error={key.error.value} />;
+    if (found) go(isKey ? keyPath(dc, entryKey) : folderPath(dc, `${entryKey}/`), true);
+  }, [found, isKey]);
+  return <Waiting what={entryKey} error={names.error.value} />;
 }

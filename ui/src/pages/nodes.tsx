@@ -124,8 +124,8 @@ export function NodesPage({ dc }: { dc: string }): JSX.Element {
     },
     { id: "Member", title: "Member", width: "7rem", render: ({ member }) => (member ? <StatusOf word={statusWord(member)} /> : <span class="hint">not a member</span>) },
     { id: "Status", title: "Checks", width: "7.5rem", sort: (a, b) => (RANK[a.health] ?? 3) - (RANK[b.health] ?? 3), render: ({ health }) => (health ? <StatusOf word={health} /> : <span class="hint">none</span>) },
-    { id: "role", title: "Role", width: "8rem", render: ({ member, voter }) => (member && isServer(member) ? (voter ? "server, votes" : "server") : "client") },
-    { id: "address", title: "Address", width: "minmax(0, 1.4fr)", render: ({ address }) => <>{address} <CopyButton text={address} what={`the address ${address}`} /></> },
+    { id: "role", title: "Role", width: "8.5rem", render: ({ member, voter }) => (member && isServer(member) ? (voter ? "server, votes" : "server") : member ? "client" : "registered by hand") },
+    { id: "address", title: "Address", width: "minmax(0, 1.4fr)", render: ({ address }) => <span class="with-copy">{address} <CopyButton text={address} what={`the address ${address}`} /></span> },
     { id: "version", title: "Version", width: "9rem", wideOnly: true, render: ({ member }) => (member ? versionOf(member) : "") },
     { id: "sessions", title: "Sessions", width: "5.5rem", numeric: true, sort: (a, b) => a.sessions - b.sessions, render: ({ sessions }) => String(sessions) },
     { id: "rtt", title: "Round trip", width: "6.5rem", numeric: true, wideOnly: true, render: ({ rtt }) => (rtt === null ? "" : `${rtt.toFixed(2)} ms`) },
@@ -176,7 +176,7 @@ export function NodePage({ dc, name, tab }: { dc: string; name: string; tab: str
             facts={[
               ["Address", <>{row.address} <CopyButton text={row.address} what="the address" /></>],
               ["Member", row.member ? <StatusOf word={statusWord(row.member)} /> : "not a member"],
-              ["Role", row.member && isServer(row.member) ? (row.voter ? "server, votes" : "server, does not vote") : "client"],
+              ["Role", row.member && isServer(row.member) ? (row.voter ? "server, votes" : "server, does not vote") : row.member ? "client" : "registered by hand"],
               ["Version", row.member ? versionOf(row.member) : "–"],
               ["ID", row.id ? <><code class="break">{row.id}</code> <CopyButton text={row.id} what="the node's id" /></> : "–"],
             ]}

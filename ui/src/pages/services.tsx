@@ -46,7 +46,7 @@ export function ServicesPage({ dc }: { dc: string }): JSX.Element {
   const nodeChecks = (checks.data.value ?? []).filter(({ ServiceID, Status }) => ServiceID === "" && Status !== "passing");
   const columns: Column<Row>[] = [
     { id: "Name", title: "Service", main: true, width: "minmax(0, 2fr)", sort: (a, b) => compareText(a.name, b.name), render: ({ name }) => <Link class="row-link" data-row to={paths.service(dc, name)}>{name}</Link> },
-    { id: "Status", title: "Checks", width: "9rem", sort: (a, b) => (RANK[a.health] ?? 3) - (RANK[b.health] ?? 3), render: ({ health, checks: count }) => (health ? <StatusOf word={health} /> : <span class="hint">{count} checks</span>) },
+    { id: "Status", title: "Checks", width: "9rem", sort: (a, b) => (RANK[a.health] ?? 3) - (RANK[b.health] ?? 3), render: ({ health, checks: count }) => (health ? <StatusOf word={health} /> : <span class="hint">{count === 0 ? "none" : plural(count, "check")}</span>) },
     { id: "tags", title: "Tags", width: "minmax(0, 2fr)", render: ({ tags }) => <Tags tags={tags} /> },
   ];
   return (
@@ -71,7 +71,8 @@ export function ServicesPage({ dc }: { dc: string }): JSX.Element {
   );
 }
 
-function Tags({ tags }: { tags: string[] }): JSX.Element {
+function Tags({ tags }: { tags: string[] }): JSX.Element | null {
+  if (tags.length === 0) return null;
   return (
     <span class="marks">
       {tags.map((tag) => (
@@ -95,7 +96,7 @@ export function ServicePage({ dc, name, tab, instance }: { dc: string; name: str
     { id: "Status", title: "Service checks", width: "8rem", sort: (a, b) => (RANK[worst(a.Checks)] ?? 3) - (RANK[worst(b.Checks)] ?? 3), render: ({ Checks }) => <Worst checks={Checks.filter(({ ServiceID }) => ServiceID !== "")} /> },
     { id: "nodeStatus", title: "Node checks", width: "8rem", render: ({ Checks }) => <Worst checks={Checks.filter(({ ServiceID }) => ServiceID === "")} /> },
     { id: "Node", title: "Node", sort: (a, b) => compareText(a.Node.Node, b.Node.Node), render: ({ Node }) => <Link to={paths.node(dc, Node.Node)}>{Node.Node}</Link> },
-    { id: "address", title: "Address", width: "minmax(0, 1.3fr)", render: (each) => <>{addressOf(each)} <CopyButton text={addressOf(each)} what={`the address of ${each.Service.ID}`} /></> },
+    { id: "address", title: "Address", width: "minmax(0, 1.3fr)", render: (each) => <span class="with-copy">{addressOf(each)} <CopyButton text={addressOf(each)} what={`the address of ${each.Service.ID}`} /></span> },
     { id: "tags", title: "Tags", wideOnly: true, render: ({ Service }) => <span class="marks">{(Service.Tags ?? []).map((tag) => <Badge key={tag}>{tag}</Badge>)}</span> },
   ];
   return (

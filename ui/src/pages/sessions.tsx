@@ -36,7 +36,7 @@ export function SessionTable({ dc, sessions, readAt, refresh }: { dc: string; se
   const [ending, setEnding] = useState<Session | null>(null);
   const columns: Column<Session>[] = [
     {
-      id: "Name", title: "Session", main: true, width: "minmax(0, 2.2fr)", sort: (a, b) => compareText(sessionName(a), sessionName(b)),
+      id: "Name", title: "Session", main: true, width: "minmax(0, 2fr)", sort: (a, b) => compareText(sessionName(a), sessionName(b)),
       render: (session) => (
         <span class="stack">
           {session.Name && <strong class="ellipsis">{session.Name}</strong>}
@@ -46,7 +46,7 @@ export function SessionTable({ dc, sessions, readAt, refresh }: { dc: string; se
     },
     { id: "Node", title: "Node", sort: (a, b) => compareText(a.Node, b.Node), render: ({ Node }) => <Link data-row to={paths.node(dc, Node, "lock-sessions")}>{Node}</Link> },
     {
-      id: "held", title: "Holds", width: "minmax(0, 2.2fr)",
+      id: "held", title: "Holds", width: "minmax(0, 3.2fr)",
       render: ({ HeldKeys }) => HeldKeys === undefined ? <span class="hint">unknown</span> : HeldKeys.length === 0 ? <span class="hint">nothing</span> : (
         <ul class="plain-list">
           {HeldKeys.slice(0, 4).map((key) => <li key={key}><Link class="break" to={key.endsWith("/") ? folderPath(dc, key) : keyPath(dc, key)}>{key}</Link></li>)}
@@ -55,7 +55,7 @@ export function SessionTable({ dc, sessions, readAt, refresh }: { dc: string; se
       ),
     },
     {
-      id: "left", title: "Time left", width: "9.5rem", sort: (a, b) => (a.ExpiresInMs ?? 1e12) - (b.ExpiresInMs ?? 1e12),
+      id: "left", title: "Time left", width: "7rem", sort: (a, b) => (a.ExpiresInMs ?? 1e12) - (b.ExpiresInMs ?? 1e12),
       render: (session) => {
         const { text, late } = timeLeft(session, readAt);
         return late ? <Status level="warn">{text}</Status> : text;

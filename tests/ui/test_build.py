@@ -1,0 +1,68 @@
+"""What is committed in pyconsul/ui/dist is what the sources in ui/ give."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ROOT / "ui"
+DIST = ROOT / "pyconsul" / "ui" / "dist"
+COMPRESSED = {".gz", ".br"}
+DEADLINE_S = 110
+
+
+def run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sources with what they need to be built: node_modules of the checkout, or newly installed."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("Node.js is not installed, so the web page cannot be built again")
+    folder = tmp_path_factory.mktemp("workshop")
+    shutil.copytree(SOURCES, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))
+    if (SOURCES / "node_modules").is_dir():
+        (folder / "node_modules").symlink_to(SOURCES / "node_modules")
+        return folder
+    installed = run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", folder=folder)
+    if installed.returncode != 0:
+        pytest.skip(f"npm ci failed, probably without a way to the registry: {installed.stderr[-300:]}")
+    return folder
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_built_page_is_up_to_date(workshop: Path, tmp_path: Path) -> None:
+    built = run("node", "build.mjs", str(tmp_path / "dist"), folder=workshop)
+    assert built.returncode == 0, built.stderr
+    fresh, kept = files_below(tmp_path / "dist"), files_below(DIST)
+    assert sorted(fresh) == sorted(kept), "run `npm ci && npm run build` in ui/ and commit pyconsul/ui/dist"
+    for name, content in fresh.items():
+        # Compressed bytes depend on the version of zlib; what is in them does not.
+        if Path(name).suffix not in COMPRESSED:
+            assert content == kept[name], f"{name} differs: run `npm ci && npm run build` in ui/"
+    for name, content in kept.items():
+        if name.endswith(".gz"):
+            assert gzip.decompress(content) == kept[name.removesuffix(".gz")], name
+
+
+def test_the_sources_are_well_typed(workshop: Path) -> None:
+    checked = run("npx", "--no-install", "tsc", "--noEmit", folder=workshop)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_all_of_the_page_goes_into_a_wheel() -> None:
+    patterns = ("dist/*", "dist/assets/*")
+    declared = (ROOT / "pyproject.toml").read_text()
+    for pattern in patterns:
+        assert f'"{pattern}"' in declared
+    covered = {path for pattern in patterns for path in DIST.parent.glob(pattern) if path.is_file()}
+    assert covered == {path for path in DIST.rglob("*") if path.is_file()}
