@@ -35,6 +35,7 @@ from pyconsul.server.membership import Membership
 from pyconsul.server.operators import Operators
 from pyconsul.server.raft_loop import RaftLoop
 from pyconsul.server.reconcile import MemberView
+from pyconsul.server.recovery import open_storage
 from pyconsul.server.server_tags import ServerInfo
 from pyconsul.server.snapshots import SnapshotWork, restore_newest
 from pyconsul.storage.raft_storage import RaftStorage
@@ -84,10 +85,12 @@ class ConsensusServer:
     # Life
 
     async def open(self) -> None:
-        """Reads the disk. Raises StorageError, LockedError, CorruptionError."""
+        """Reads the disk. Raises StorageError, LockedError, CorruptionError, ConfigError (for ``peers.json``)."""
         loop = asyncio.get_running_loop()
         path = self.config.data_dir / "raft"
-        storage = await loop.run_in_executor(None, lambda: RaftStorage.open(path, progress=self._progress()))
+        storage = await loop.run_in_executor(
+            None, open_storage, lambda: RaftStorage.open(path, progress=self._progress()), self._raft_logger
+        )
         self._storage = storage
         recovered = storage.recovered
         if recovered.torn_bytes:

@@ -127,6 +127,11 @@ class RaftStorage:
             self._files.close(self._lock)
 
     @property
+    def files(self) -> Files:
+        """For what else is in the folder."""
+        return self._files
+
+    @property
     def failed(self) -> str | None:
         """Text of the failure after which nothing is written any more; None as long as all is well."""
         return self._guard.failed

@@ -180,3 +180,30 @@ class TestLeadership:
             wait_for(f"{leader.name} is out of the catalog", lambda: leader.name not in left[0].catalog())
             left[0].kv_put("after", b"1")
             cluster.assert_no_tracebacks()
+
+
+class TestLostMajority:
+    def test_recovery_by_peers_json(self, tmp_path: Path) -> None:
+        with Cluster(tmp_path, size=3) as cluster:
+            cluster.start()
+            cluster.leader().kv_put("kept", b"1")
+            left = cluster.followers()[0]
+            wait_for(f"{left.name} has the key", lambda: left.kv_get("kept", "stale"))
+            identity = servers(left)[left.name]["ID"]
+            for agent in cluster.agents:
+                agent.kill9()
+            raft = left.data_dir / "raft"
+            assert "peers.json" in (raft / "peers.info").read_text()
+            peers = [{"id": identity, "address": f"{left.address}:8300", "non_voter": False}]
+            (raft / "peers.json").write_text(json.dumps(peers))
+            left.start()
+            left.wait_for_leader()
+            assert left.kv_get("kept") == b"1"
+            left.kv_put("after", b"1")
+            assert left.voters() == {left.name}
+            assert "found peers.json file, recovering Raft configuration" in left.log()
+            assert not (raft / "peers.json").exists()
+            left.restart()
+            left.wait_for_leader()
+            assert left.kv_get("after") == b"1"
+            cluster.assert_no_tracebacks()
