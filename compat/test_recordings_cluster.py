@@ -17,7 +17,18 @@ from pyconsul.testing.processes import AgentProcess, Cluster, wait_for
 
 SPECIAL = {"dev-mode", "http-config", "lost-quorum", "no-leader"}
 WHOLE = [name for name in files(KV) if name not in SPECIAL]
-FAST = ["kv-basic", "kv-cas", "kv-list", "kv-locks", "session", "session-create", "txn-kv", "txn-http", "event", "status"]
+FAST = [
+    "kv-basic",
+    "kv-cas",
+    "kv-list",
+    "kv-locks",
+    "session",
+    "session-create",
+    "txn-kv",
+    "txn-http",
+    "event",
+    "status",
+]
 OF_THREE = ["cluster", "kv-basic", "kv-cas", "session", "txn-kv"]
 OWN_SERVICES = [
     "agent-anti-entropy",
