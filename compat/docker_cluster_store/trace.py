@@ -15,6 +15,7 @@ import gzip
 import json
 import lzma
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,9 @@ def parse(number: int, line: dict[str, Any]) -> Exchange:
     return exchange
 
 
+@cache
 def load(name: str) -> Scenario:
+    """The scenario of that name. The same object for every caller: nobody changes it."""
     folder = TRACES / name
     lines = [line for host in (1, 2, 3) for line in read_lines(folder / f"host{host}.jsonl.xz")]
     lines.sort(key=lambda line: line["t"])

@@ -69,8 +69,10 @@ def loopback_hosts(tmp_path: Path) -> Iterator[list[Host]]:
     for number, name in enumerate(NODES, 1):
         address = block.address(number)
         hosts.append(Host(name, address, (), address, tutorial_agent(name, address, address, tmp_path, ())))
-    yield from closing(hosts)
-    block.release()
+    try:
+        yield from closing(hosts)
+    finally:
+        block.release()
 
 
 @pytest.fixture
