@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from base64 import b64encode
 from typing import Any
 
@@ -17,8 +16,9 @@ from pyconsul.api.response import JSON_HEAD, Answer, Deferred, Response, json_re
 from pyconsul.clock import random_uuid
 from pyconsul.codec import json
 from pyconsul.codec.duration import SECOND
+from pyconsul.codec.pattern import Pattern
 from pyconsul.codec.user_event import EVENT_PREFIX, UserEvent, encode_user_event
-from pyconsul.errors import CallerError
+from pyconsul.errors import CallerError, DecodeError
 from pyconsul.server.backend import ReadMode
 
 EVENT_SIZE_MAX = 512
@@ -128,6 +128,6 @@ def _listed(events: list[UserEvent]) -> Response:
 
 def _check_expression(kind: str, text: str) -> None:
     try:
-        re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise CallerError(f"Invalid {kind} filter: error parsing regexp: {error}: `{text}`", 500) from error
+        Pattern(text)
+    except DecodeError as error:
+        raise CallerError(f"Invalid {kind} filter: error parsing regexp: {error}", 500) from error

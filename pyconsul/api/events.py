@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections import deque
 from collections.abc import Callable
 
+from pyconsul.codec.pattern import Pattern
 from pyconsul.codec.user_event import EVENT_PREFIX, UserEvent, decode_user_event
 from pyconsul.errors import DecodeError
 
@@ -25,7 +25,7 @@ class EventBuffer:
         return len(self._events)
 
     def add(self, event: UserEvent) -> None:
-        """An event arrived that concerns this agent ."""
+        """An event arrived that concerns this agent."""
         self._events.append(event)
         waiting, self._waiting = self._waiting, {}
         for wake in waiting.values():
@@ -70,16 +70,18 @@ def events_index(events: list[UserEvent]) -> int:
 
 
 def concerns(event: UserEvent, node: str, services: dict[str, list[str]]) -> bool:
-    """Whether an agent keeps the event. ``services``: tags by the name of each service of this agent."""
+    """Whether an agent keeps the event. ``services``: tags by the name of each service of this agent.
+
+    The expressions are a peer's: they are matched in linear time.
+    """
     try:
-        if event.node_filter and not re.search(event.node_filter, node):
+        if event.node_filter and not Pattern(event.node_filter).search(node):
             return False
         if not event.service_filter:
             return True
+        is_service, is_tag = Pattern(event.service_filter).search, Pattern(event.tag_filter).search
         return any(
-            re.search(event.service_filter, name)
-            and (not event.tag_filter or any(re.search(event.tag_filter, tag) for tag in tags))
-            for name, tags in services.items()
+            is_service(name) and (not event.tag_filter or any(map(is_tag, tags))) for name, tags in services.items()
         )
-    except re.error:  # another implementation's expression that is none here: it matches nothing
+    except DecodeError:  # another implementation's expression that is none here: it matches nothing
         return False

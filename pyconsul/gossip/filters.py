@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pyconsul.codec.pattern import Pattern
 from pyconsul.errors import DecodeError
 from pyconsul.gossip.dialect import pack, unpack_map, unpack_prefix
 from pyconsul.gossip.fields import load_list, load_text
-from pyconsul.gossip.pattern import Pattern
 
 NODE_FILTER = 0
 TAG_FILTER = 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ from pyconsul.gossip.context import Context, Record
 from pyconsul.gossip.coordinate import Coordinate, CoordinateClient, decode_coordinate, distance
 from pyconsul.gossip.keyring import Keyring, format_key, parse_key
 from pyconsul.gossip.lamport import LamportClock
-from pyconsul.gossip.pattern import Pattern
 from pyconsul.gossip.queue import BroadcastQueue, retransmit_limit
 from pyconsul.gossip.snapshot import Recorder, Restored, replay
 from pyconsul.gossip.suspicion import Suspicion, bounds
@@ -264,35 +262,3 @@ def test_the_keyring_file(tmp_path: Path) -> None:
     path.write_text('["tooshort"]')
     with pytest.raises(ConfigError, match=r"local\.keyring"):
         load_keyring(path)
-
-
-# --- patterns ---------------------------------------------------------------------------------------------------------
-
-ATOMS = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", "(a|b)", "(?:ab)", r"\d", r"\.", "^", "$"])
-REPEATS = st.sampled_from(["", "", "", "*", "+", "?", "{2}", "{1,2}", "{0,1}", "{2,}", "{0}", "*?"])
-EXPRESSIONS = st.lists(st.tuples(ATOMS, REPEATS), max_size=6).map(
-    lambda parts: "".join(atom + ("" if atom in "^$" else repeat) for atom, repeat in parts)
-)
-
-
-@given(EXPRESSIONS, st.text("ab1.", max_size=8))
-def test_patterns_agree_with_the_standard_library(expression: str, text: str) -> None:
-    # Go's $ is the end of the text, Python's also stands before a last line break: \Z is meant.
-    expected = re.search(expression.replace("$", r"\Z"), text) is not None
-    assert Pattern(expression).search(text) is expected
-
-
-def test_patterns_take_linear_time() -> None:
-    assert not Pattern("(?:a+)+b").search("a" * 512)
-
-
-@pytest.mark.parametrize(
-    "expression", ["(", ")", "[", "a**", "*", "(?P<x>a)", "a{9999}", "((a{100}){100}){100}", "x" * 600]
-)
-def test_what_is_not_understood_is_an_error(expression: str) -> None:
-    with pytest.raises(DecodeError):
-        Pattern(expression)
-
-
-def test_patterns_can_ignore_case() -> None:
-    assert Pattern("(?i)^WEB[a-c]$").search("webB")
