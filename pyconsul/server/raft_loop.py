@@ -128,6 +128,7 @@ class RaftLoop:
         self._stopped = False
         self._leader_term_applied = 0
         self._configuration_index = -1
+        transport.on_lost = self._lost
         snapshots.attach(self)
 
     # Life
@@ -312,13 +313,15 @@ class RaftLoop:
             self._send(message)
         for request in ready.chunk_requests:
             self._snapshots.send_chunk(request)
-        if ready.hard_state is not None or ready.entries or (ready.messages_after_sync and self._saves_in_flight):
+        if ready.snapshot_chunk is not None:
+            # Stored before what is saved below, so that the answer to it does not go out earlier.
+            self._snapshots.receive(ready.snapshot_chunk)
+        behind = self._saves_in_flight or ready.snapshot_chunk is not None
+        if ready.hard_state is not None or ready.entries or (ready.messages_after_sync and behind):
             self._save(ready)
         else:
             for message in ready.messages_after_sync:
                 self._send(message)
-        if ready.snapshot_chunk is not None:
-            self._snapshots.receive(ready.snapshot_chunk)
         if ready.committed:
             self._committed.extend(ready.committed)
             self._apply()
@@ -348,6 +351,13 @@ class RaftLoop:
                 self._pump()
 
         self._writer.save(Batch(ready.hard_state, ready.entries, saved))
+
+    def _lost(self, address: str) -> None:
+        """The connection to a peer broke: the core probes it before it sends on."""
+        for peer in self.core.progress():
+            if self._address_of(peer) == address:
+                self.core.unreachable(peer)
+                self.wake()
 
     def _send(self, message: AnyMessage) -> None:
         address = self._address_of(message.to)
