@@ -93,6 +93,7 @@ class LocalServices:
                 continue  # a crash came between the removal of the service and that of its check
             check = self.state.add_check(definition, now, saved.kind)
             self.state.set_status(check, saved.status, saved.output, now)
+        self.state.forget_changes()  # the first comparison with the catalog tells what it lacks
 
     def start(self) -> None:
         """Begins to watch the time and to compare with the catalog."""

@@ -248,6 +248,12 @@ class LocalState:
     def has_changes(self) -> bool:
         return bool(self.dirty_services or self.dirty_checks or self.removed_services or self.removed_checks)
 
+    def forget_changes(self) -> None:
+        for marked in (self.dirty_services, self.dirty_checks, self.removed_services, self.removed_checks):
+            marked.clear()
+        for check in self.checks.values():
+            check.output_due = None
+
     def service_synced(self, sent: Service) -> None:
         """The catalog has this version of the service."""
         if self.services.get(sent.id) == sent:
