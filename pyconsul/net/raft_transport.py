@@ -75,6 +75,7 @@ class _Peer:
     def _closed(self, connection: FrameConnection, reason: str) -> None:
         if connection is self._connection:
             self._connection = None
+            self._transport.on_lost(self.address)
 
     def close(self) -> None:
         if self._dialling is not None:
@@ -85,7 +86,10 @@ class _Peer:
 
 
 class RaftTransport:
-    """Sends payloads to addresses and hands received ones to ``on_payload`` (which raises DecodeError for bad ones)."""
+    """Sends payloads to addresses and hands received ones to ``on_payload`` (which raises DecodeError for bad ones).
+
+    ``on_lost(address)``: a connection broke or could not be made, what was on its way there is probably lost.
+    """
 
     def __init__(
         self, logger: logging.Logger, on_payloads: Callable[[list[bytes]], None], source_host: str | None = None
@@ -95,6 +99,7 @@ class RaftTransport:
         self._on_payloads = on_payloads
         self._peers: dict[str, _Peer] = {}
         self._unreachable: set[str] = set()
+        self.on_lost: Callable[[str], None] = _nobody_cares
 
     def send(self, address: str, payload: bytes) -> None:
         peer = self._peers.get(address)
@@ -117,6 +122,7 @@ class RaftTransport:
             self._logger.debug("raft connection closed", extra=pairs(peer=connection.peer, reason=reason))
 
     def unreachable(self, address: str, why: str) -> None:
+        self.on_lost(address)
         if address not in self._unreachable:
             self._unreachable.add(address)
             self._logger.warning("failed to reach raft peer", extra=pairs(peer=address, error=why))
@@ -130,3 +136,7 @@ class RaftTransport:
         for peer in self._peers.values():
             peer.close()
         self._peers.clear()
+
+
+def _nobody_cares(address: str) -> None:
+    """Until the owner sets its own."""

@@ -118,7 +118,7 @@ class ConsensusServer:
         self._transport = RaftTransport(self._raft_logger, self._receive)
         self.snapshots = SnapshotWork(
             storage, self._raft_logger, self._disk_failed, self.config.snapshot_threshold,
-            self.config.snapshot_interval_seconds,
+            self.config.snapshot_interval_seconds, self._clock,
         )  # fmt: skip
         self.raft = RaftLoop(
             core, machine, self._writer, self._transport, self.snapshots, self._clock, self._raft_logger,

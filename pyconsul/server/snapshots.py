@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from pyconsul.clock import Clock
 from pyconsul.errors import DecodeError, DiskFullError, PyconsulError, StorageError
 from pyconsul.fsm.apply import StateMachine
 from pyconsul.log import pairs
-from pyconsul.raft.messages import ChunkRequest, SnapshotChunk, SnapshotMeta, SnapshotReply
+from pyconsul.raft.messages import ChunkRequest, SnapshotChunk, SnapshotMeta
 from pyconsul.state.store import Store
 from pyconsul.storage.raft_storage import RaftStorage
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 256 * 1024
 """Size of a chunk on the network: small beside what a heartbeat may wait."""
+
+HOLD_SECONDS = 30.0
+"""So long after the last request for it a snapshot, and the log after it, is kept for its receiver."""
 
 
 class SnapshotWork:
@@ -36,14 +40,16 @@ class SnapshotWork:
         on_failure: Callable[[Exception], None],
         threshold: int,
         interval_seconds: float,
+        clock: Clock,
     ) -> None:
         self.installing = False
-        self._storing = False
         self.threshold = threshold
         self.interval_seconds = interval_seconds
         self._storage = storage
         self._logger = logger
         self._on_failure = on_failure
+        self._clock = clock
+        self._sending: dict[str, tuple[int, float]] = {}  # receiver -> index, and when it last asked
         self._raft: RaftLoop | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="snapshots")
         self._taking: asyncio.Task[None] | None = None
@@ -107,6 +113,10 @@ class SnapshotWork:
         raft = self.raft
         self.last_index, self.last_term = meta.index, meta.term
         up_to = raft.core.snapshot_saved(meta)
+        held = self._hold()
+        if held is not None:
+            # Who gets that snapshot goes on with the log after it.
+            up_to = min(up_to, held)
         if up_to >= raft.core.first_index:
             raft.core.compact(up_to)
             storage = self._storage
@@ -123,16 +133,20 @@ class SnapshotWork:
     async def _send_chunk(self, request: ChunkRequest) -> None:
         raft = self.raft
         loop = asyncio.get_running_loop()
-        newest = await loop.run_in_executor(self._executor, self._storage.snapshots.newest)
-        if newest is None:
+        snapshots = self._storage.snapshots
+        # A newer snapshot does not end the transfer of an older one: under steady writes no transfer would end.
+        found = snapshots.info(request.index)
+        offset = request.offset
+        if found is None:
+            found, offset = snapshots.newest(), 0
+        if found is None:
             self._logger.error("a follower needs a snapshot and there is none", extra=pairs(peer=request.to))
             return
-        meta, size, _ = newest
-        offset = request.offset if meta.index == request.index else 0
+        meta, size, _ = found
+        self._sending[request.to] = (meta.index, self._clock.monotonic())
+        self._hold()
         try:
-            data = await loop.run_in_executor(
-                self._executor, self._storage.snapshots.read, meta.index, offset, CHUNK_BYTES
-            )
+            data = await loop.run_in_executor(self._executor, snapshots.read, meta.index, offset, CHUNK_BYTES)
         except PyconsulError as error:
             self._logger.error("failed to read snapshot", extra=pairs(index=meta.index, error=error))
             return
@@ -141,40 +155,52 @@ class SnapshotWork:
         done = offset + len(data) >= size
         raft.send(SnapshotChunk(raft.core.id, request.to, request.term, meta, offset, data, size, done))
 
+    def _hold(self) -> int | None:
+        """Keeps the snapshots that are being sent; returns the index of the oldest. Those whose receiver has not asked
+        for a while are let go: it has all, or is gone."""
+        oldest_request = self._clock.monotonic() - HOLD_SECONDS
+        self._sending = {to: (index, at) for to, (index, at) in self._sending.items() if at >= oldest_request}
+        indexes = {index for index, _ in self._sending.values()}
+        self._storage.snapshots.hold(indexes)
+        return min(indexes, default=None)
+
     # Receiving
 
     def receive(self, chunk: SnapshotChunk) -> None:
-        """Stores a chunk and answers; after the last one restores."""
-        if self.installing or self._storing:
-            return  # the leader sends again what it gets no answer to
-        self._storing = True
-        raft = self.raft
+        """Stores a chunk, before anything that is saved from now on; after the last one restores.
+
+        The core counts on every chunk that it hands out: what cannot be stored must be said to have failed.
+        """
         loop = asyncio.get_running_loop()
         snapshots = self._storage.snapshots
 
         def store() -> None:
+            end = chunk.offset + len(chunk.data)
             try:
-                next_offset = snapshots.receive(chunk.meta, chunk.offset, chunk.data)
-                complete = chunk.done and next_offset == chunk.offset + len(chunk.data)
+                fits = snapshots.receive(chunk.meta, chunk.offset, chunk.data) == end
             except DiskFullError:
-                loop.call_soon_threadsafe(self._disk_full)
+                loop.call_soon_threadsafe(self._disk_full, chunk.meta)
                 return
-            loop.call_soon_threadsafe(self._stored, chunk, next_offset, complete)
+            loop.call_soon_threadsafe(self._stored, chunk, fits)
 
-        raft.run_on_disk(store)
+        self.raft.run_on_disk(store)
 
-    def _disk_full(self) -> None:
-        self._storing = False
+    def _disk_full(self, meta: SnapshotMeta) -> None:
         self._logger.error("no space left on device: cannot store the leader's snapshot")
+        self._failed(meta)
 
-    def _stored(self, chunk: SnapshotChunk, next_offset: int, complete: bool) -> None:
-        raft = self.raft
-        self._storing = False
-        if not complete:
-            raft.send(SnapshotReply(raft.core.id, chunk.sender, raft.core.term, chunk.meta.index, next_offset, False))
-            return
-        self.installing = True
-        self._installing_task = asyncio.get_running_loop().create_task(self._install(chunk))
+    def _failed(self, meta: SnapshotMeta) -> None:
+        """It is fetched from its beginning again."""
+        self.raft.core.snapshot_failed(meta)
+        self.raft.wake()
+
+    def _stored(self, chunk: SnapshotChunk, fits: bool) -> None:
+        if not fits:
+            # An earlier part was given up meanwhile.
+            self._failed(chunk.meta)
+        elif chunk.done and not self.installing:
+            self.installing = True
+            self._installing_task = asyncio.get_running_loop().create_task(self._install(chunk))
 
     async def _install(self, chunk: SnapshotChunk) -> None:
         raft = self.raft
@@ -185,14 +211,11 @@ class SnapshotWork:
             await raft.on_disk(lambda: self._storage.snapshots.finish(meta))
             machine = await loop.run_in_executor(self._executor, restore_newest, self._storage, self._logger)
         except DiskFullError:
-            self._disk_full()
-            raft.core.snapshot_failed(meta)
-            raft.wake()
+            self._disk_full(meta)
             return
         except DecodeError as error:
             self._logger.error("failed to install snapshot", extra=pairs(index=meta.index, error=error))
-            raft.core.snapshot_failed(meta)
-            raft.wake()
+            self._failed(meta)
             return
         except PyconsulError as error:
             self._on_failure(error)

@@ -1,13 +1,14 @@
 """The snapshots of one server: written here or received in pieces, verified before they replace an older one.
 
-The newest two are kept. A writer may be used by another thread than the one that saves the log: it touches only its own
+The newest two are kept, and those that are held for somebody. A writer may be used by another thread than the one that
+saves the log: it touches only its own
 file, and the list of snapshots is behind a lock.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from pyconsul.errors import DecodeError, DiskFullError, RetryError
@@ -138,7 +139,13 @@ class SnapshotStore:
         self._lock = threading.Lock()  # around _kept, held for moments only
         self._keeping = threading.Lock()  # around a change of the folder; taken before _lock
         self._kept = found
+        self._held: frozenset[int] = frozenset()
         self._incoming: _Incoming | None = None
+
+    def hold(self, indexes: Collection[int]) -> None:
+        """The snapshots at these indexes stay beside the newest two, until the next call."""
+        with self._lock:
+            self._held = frozenset(indexes)
 
     def create(self, meta: SnapshotMeta) -> SnapshotWriter:
         """Begins a snapshot of the state at ``meta.index``. Raises DiskFullError, StorageError."""
@@ -151,6 +158,14 @@ class SnapshotStore:
                 return None
             path, info = self._kept[-1]
         return info.meta, info.size, path
+
+    def info(self, index: int) -> tuple[SnapshotMeta, int, Path] | None:
+        """As ``newest``, for the snapshot at this index; None when it is not kept."""
+        with self._lock:
+            for path, info in self._kept:
+                if info.meta.index == index:
+                    return info.meta, info.size, path
+        return None
 
     def read(self, index: int, offset: int, size: int) -> bytes:
         """Part of the file of the snapshot at ``index``, as ``receive`` takes it; b"" at its end.
@@ -254,7 +269,7 @@ class SnapshotStore:
         with self._lock:
             kept = [*(one for one in self._kept if one[0] != path), (path, info)]
             kept.sort(key=lambda one: (one[1].meta.index, one[1].meta.term))
-            self._kept = kept[-KEEP:]
+            self._kept = [*(one for one in kept[:-KEEP] if one[1].meta.index in self._held), *kept[-KEEP:]]
             names = {one[0].name for one in self._kept}
         self._prune(names)
 
