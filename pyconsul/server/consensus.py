@@ -59,7 +59,7 @@ class Consensus:
         self._hold_seconds = hold_seconds
         self._describe_peer = describe_peer
         self._loop = asyncio.get_running_loop()
-        self._held: set[_Held] = set()
+        self._held: dict[_Held, None] = {}  # in the order of arrival
         self._default_meta = ReadMeta(known_leader=True, last_contact_ms=0, forwarded=False)
         self._forwarded_meta = ReadMeta(known_leader=True, last_contact_ms=0, forwarded=True)
 
@@ -223,7 +223,7 @@ class Consensus:
         pause = RETRY_SECONDS if self.raft.core.leader_id else deadline - now
         held = _Held(self._held, retry)
         held.timer = self._loop.call_later(pause, held.wake)
-        self._held.add(held)
+        self._held[held] = None
 
     async def _leader_or_pause(self, deadline: float) -> None:
         future: asyncio.Future[bool] = self._loop.create_future()
@@ -323,7 +323,7 @@ class _Held:
 
     __slots__ = ("_held", "_retry", "timer")
 
-    def __init__(self, held: set[_Held], retry: Callable[[], None]) -> None:
+    def __init__(self, held: dict[_Held, None], retry: Callable[[], None]) -> None:
         self._held = held
         self._retry = retry
         self.timer: asyncio.TimerHandle | None = None
@@ -331,7 +331,7 @@ class _Held:
     def wake(self) -> None:
         if self.timer is not None:
             self.timer.cancel()
-        self._held.discard(self)
+        self._held.pop(self, None)
         self._retry()
 
 

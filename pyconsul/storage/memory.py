@@ -51,7 +51,7 @@ class MemoryFiles(Files):
         self._unsynced_names.clear()
         self._names = dict(self._synced_names)
         self._handles.clear()
-        for file in set(self._names.values()):
+        for file in dict.fromkeys(self._names.values()):  # in an order that repeats
             data = bytearray(file.synced)
             for offset, change in file.unsynced:
                 if change is None:

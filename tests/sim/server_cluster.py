@@ -551,7 +551,7 @@ class Cluster:
     def maybe_crash(self, who: Node) -> None:
         world = self.world
         if self.crash_chance and world.now < self.quiet_from and world.chance(self.crash_chance / 4):
-            raise Crash(self.with_fault("power") and world.chance(0.5))
+            raise Crash(self.with_fault("power") and world.chance(0.5), who.process)
 
     def _after_step(self, process: Process) -> None:
         each = self.nodes[process.name]

@@ -31,9 +31,12 @@ class Violation(AssertionError):
 class Crash(BaseException):
     """The simulated process dies here. ``power``: the whole machine, with what was not synced."""
 
-    def __init__(self, power: bool) -> None:
+    def __init__(self, power: bool, process: Process | None = None) -> None:
         super().__init__("crash")
         self.power = power
+        if process is not None:
+            # A task keeps what is raised in it to itself; the world looks here after the step.
+            process.crashing = power
 
 
 IO, TIMER, SOON, THREAD = "io", "timer", "soon", "thread"
@@ -137,7 +140,7 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if error is not None and not self.process.dead:
+        if error is not None and not self.process.dead and not isinstance(error, Crash):
             self.process.world.failures.append(error)
 
 
@@ -217,6 +220,7 @@ class Process:
         self.disk_delay = disk_delay
         self.loop = SimLoop(self)
         self.dead = False
+        self.crashing: bool | None = None
         self.stopped = False
         self.backlog: deque[tuple[str, Callable[[], None]]] = deque()
         self.free_at = 0.0
@@ -278,7 +282,6 @@ class World:
         self.random = random.Random(seed)
         self.now = 0.0
         self.steps = 0
-        self.current: Process | None = None
         self.failures: list[BaseException] = []
         self.after_step: Callable[[Process], None] = _no_check
         self._events: list[tuple[float, int, str, Callable[[], None], Process | None]] = []
@@ -312,19 +315,20 @@ class World:
 
     def _step(self, process: Process, kind: str, action: Callable[[], None]) -> None:
         self.steps += 1
-        self.current = process
         if kind != THREAD:
             asyncio._set_running_loop(process.loop)
             process.free_at = self.now + process.step_seconds
         try:
             action()
         except Crash as crash:
-            if not process.dead:
-                process.on_crash(crash.power)
+            process.crashing = crash.power
         finally:
             asyncio._set_running_loop(None)
-            self.current = None
-        if not process.dead:
+        if process.dead:
+            return
+        if process.crashing is not None:
+            process.on_crash(process.crashing)
+        else:
             self.after_step(process)
 
 
