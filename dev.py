@@ -45,7 +45,7 @@ def ready() -> None:
         sys.exit(f"pyconsul needs Python 3.11 or later, this is {sys.version.split()[0]}")
     print("making .venv (once; takes about a minute)", flush=True)
     venv.create(VENV, with_pip=True)
-    code = run(str(BIN / "python"), "-m", "pip", "install", "--quiet", "--editable", f"{ROOT}[test]")
+    code = run(str(BIN / "python"), "-m", "pip", "install", "--quiet", "--editable", f"{ROOT}[test,ui-test]")
     if code != 0:
         sys.exit(code)
     STAMP.touch()

@@ -8,7 +8,7 @@ import { Icon, type IconName } from "./icons";
 import { paused, pausedSince, setPaused } from "./live";
 import { type Route, folderPath, paths } from "./paths";
 import { go, href, leaving, location_, ownDatacenter } from "./router";
-import { theme, token } from "./settings";
+import { loginOpen, theme, token } from "./settings";
 import { helpOpen } from "./shortcuts";
 import { Button, Confirm, Dialog, Empty, Link, Loading, Notice, PageHead, Toasts } from "./ui";
 import { DockerPage } from "./pages/docker";
@@ -16,6 +16,8 @@ import { EventsPage } from "./pages/events";
 import { CreatePage } from "./pages/kv-create";
 import { FolderPage } from "./pages/kv-folder";
 import { GuessPage, KeyPage } from "./pages/kv-key";
+import { parentOf } from "./pages/kv-bulk";
+import { WithTree } from "./pages/kv-tree";
 import { NodePage, NodesPage } from "./pages/nodes";
 import { OverviewPage } from "./pages/overview";
 import { SearchPage } from "./pages/search";
@@ -93,6 +95,7 @@ export function App(): JSX.Element {
         </Confirm>
       )}
       {helpOpen.value && <Help />}
+      {loginOpen.value && <TokenDialog onClose={() => { loginOpen.value = false; }} />}
     </>
   );
 }
@@ -118,8 +121,8 @@ function Page({ route }: { route: Route }): JSX.Element {
     case "start": return <Loading what="the cluster" />;
     case "overview": return <OverviewPage dc={route.dc} />;
     case "docker": return <DockerPage {...route} />;
-    case "folder": return <FolderPage key={route.prefix} {...route} />;
-    case "key": return <KeyPage key={route.key} dc={route.dc} entryKey={route.key} />;
+    case "folder": return <WithTree {...route}><FolderPage key={route.prefix} {...route} /></WithTree>;
+    case "key": return <WithTree dc={route.dc} prefix={parentOf(route.key)}><KeyPage key={route.key} dc={route.dc} entryKey={route.key} /></WithTree>;
     case "guess": return <GuessPage key={route.key} dc={route.dc} entryKey={route.key} />;
     case "create": return <CreatePage key={route.prefix} {...route} />;
     case "nodes": return <NodesPage dc={route.dc} />;
@@ -141,14 +144,12 @@ function Page({ route }: { route: Route }): JSX.Element {
 }
 
 function AclPage(): JSX.Element {
-  const [asking, setAsking] = useState(false);
   return (
     <>
       <PageHead title="Access control" />
       <Notice title="Tokens, policies and roles are not managed on this page">
-        <p>Use <code>pyconsul acl</code> where the cluster has access control on. {token.value ? "You are logged in with a token." : <Button kind="small" onClick={() => setAsking(true)}>Log in with a token</Button>}</p>
+        <p>Use <code>pyconsul acl</code> where the cluster has access control on. {token.value ? "You are logged in with a token." : <Button kind="small" onClick={() => { loginOpen.value = true; }}>Log in with a token</Button>}</p>
       </Notice>
-      {asking && <TokenDialog onClose={() => setAsking(false)} />}
     </>
   );
 }
@@ -160,7 +161,11 @@ function Banners(): JSX.Element {
     <div class="banners" role="status" aria-live="polite">
       {since !== null ? (
         <Banner level="bad">
-          Cannot reach {window.location.host} since {formatTime(since)}{lastAnswerAt.value > 0 && `; the data below is ${formatSpan(now.value - lastAnswerAt.value)} old`}. Trying again in {Math.max(1, Math.ceil((retryAt.value - now.value) / 1000))} s. <Button kind="small" onClick={retryNow}>Try now</Button>
+          Cannot reach {window.location.host} since {formatTime(since)}.
+          {/* Counting seconds is for the eyes only. */}
+          <span aria-hidden="true">
+            {lastAnswerAt.value > 0 && ` The data below is ${formatSpan(now.value - lastAnswerAt.value)} old.`} Trying again in {Math.max(1, Math.ceil((retryAt.value - now.value) / 1000))} s.
+          </span> <Button kind="small" onClick={retryNow}>Try now</Button>
         </Banner>
       ) : noLeader.value ? (
         <Banner level="bad">

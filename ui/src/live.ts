@@ -10,6 +10,7 @@ import { liveDefault, token } from "./settings";
 const WAIT = "55s";
 const PACE_MIN_MS = 250;
 const PACE_MAX_MS = 2000;
+const PAUSE_MIN_MS = 20;
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 10_000;
 const KEPT_MAX = 40;
@@ -111,9 +112,9 @@ class Watch<T> implements Live<T> {
         const took = performance.now() - began;
         if (this.options.every !== undefined) await this.pause(this.options.every, abort.signal);
         else {
-          // Noisy data and long lists are read less often.
-          pace = changed && took < 1500 ? Math.min(pace * 1.5, PACE_MAX_MS) : PACE_MIN_MS;
-          await this.pause(Math.max(pace - took, blocking ? 0 : 20), abort.signal);
+          // What changes all the time is read less often; a change after a quiet time is shown at once.
+          pace = changed && took < 2 * PACE_MAX_MS ? Math.min(pace * 1.5, PACE_MAX_MS) : PACE_MIN_MS;
+          await this.pause(blocking ? Math.max(pace - took, PAUSE_MIN_MS) : PAUSE_MIN_MS, abort.signal);
         }
       } catch (error) {
         if (abort.signal.aborted) return;
@@ -154,11 +155,12 @@ class Watch<T> implements Live<T> {
       const timer = setTimeout(done, ms);
       this.wake = done;
       aborted.addEventListener("abort", done);
-      let first = unreachableSince.peek();
+      let before = unreachableSince.peek();
       // The agent answers again: no reason to wait longer.
       const stop = effect(() => {
-        if (unreachableSince.value === null && first !== null && this.error.peek() !== null) queueMicrotask(done);
-        first = unreachableSince.value;
+        const since = unreachableSince.value;
+        if (since === null && before !== null) queueMicrotask(done);
+        before = since;
       });
     });
   }

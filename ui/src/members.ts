@@ -47,6 +47,20 @@ export function useSelf(): Live<AgentSelf> {
 
 export const isServer = (member: Member): boolean => member.Tags.role === "consul";
 
+export interface ServerHealth {
+  ID: string;
+  Name: string;
+  LastContact: string;
+  Healthy: boolean;
+}
+
+const HEALTH_POLL_MS = 5000;
+
+/** What autopilot thinks of the servers: an answer of 429 says that not all is well, with the same body. */
+export function useHealth(): Live<{ Healthy: boolean; FailureTolerance: number; Servers: ServerHealth[] | null }> {
+  return useLive(leader.value ? "operator/autopilot/health" : null, { every: HEALTH_POLL_MS, accept: [429], query: { stale: undefined } });
+}
+
 /** "1.16.1 (pyconsul)" of the tag `build`. */
 export function versionOf(member: Member): string {
   const [version, revision] = (member.Tags.build ?? "").split(":");

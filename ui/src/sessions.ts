@@ -1,5 +1,6 @@
 // Sessions with what they hold and the time they have left, where the agent tells it (Consul itself does not).
 import { computed, signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { type Live, useLive } from "./live";
 import { formatSpan, parseDuration } from "./format";
 import { now } from "./cluster";
@@ -27,7 +28,10 @@ const path = signal(OWN);
 
 export function useSessions(): Live<Session[]> {
   const live = useLive<Session[]>(path.value, { every: POLL_MS });
-  if (path.value === OWN && live.status.value === 404) path.value = "session/list";
+  const missing = path.value === OWN && live.status.value === 404;
+  useEffect(() => {
+    if (missing) path.value = "session/list";
+  }, [missing]);
   return live;
 }
 

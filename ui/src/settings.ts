@@ -32,6 +32,8 @@ export const theme = setting("theme", "system");
 /** Whether pages follow changes by themselves: "on" or "off". */
 export const liveDefault = setting("live", "on");
 export const shortcuts = setting("shortcuts", "on");
+/** The tree of folders beside keys: "on" or "off". */
+export const treeShown = setting("tree", "off");
 export const wrap = setting("wrap", "on");
 export const expectedEngines = setting("expected-engines");
 /** What the keys of docker begin with; found by looking when empty. */
@@ -40,6 +42,9 @@ export const dockerPrefix = setting("docker-prefix");
 /** The ACL token: for this tab only, unless the person asked to keep it. */
 export const token = signal(load(session, "pyconsul:token") || load(local, "pyconsul:token"));
 export const tokenKept = signal(load(local, "pyconsul:token") !== "");
+
+/** Whether the dialog that asks for a token is shown. */
+export const loginOpen = signal(false);
 
 export function setToken(secret: string, keep: boolean): void {
   save(session, "pyconsul:token", secret);

@@ -2,7 +2,8 @@
 import { signal } from "@preact/signals";
 import type { AnchorHTMLAttributes, ComponentChildren, JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { errorText } from "./api";
+import { HttpError, errorText } from "./api";
+import { loginOpen, token } from "./settings";
 import { Icon, type IconName } from "./icons";
 import { href, location_, setQuery } from "./router";
 import { readOnlyReason } from "./cluster";
@@ -123,9 +124,21 @@ export function Loading({ what }: { what: string }): JSX.Element {
 /** What a page shows while it has no data: that it loads, or why it cannot. */
 export function Waiting({ what, error }: { what: string; error: Error | null }): JSX.Element {
   if (error === null) return <Loading what={what} />;
+  if (error instanceof HttpError && error.status === 403) return <Refused what={what} text={error.message} />;
   return (
     <Notice level="bad" title={`Cannot show ${what}`}>
       <p>{errorText(error)}</p>
+    </Notice>
+  );
+}
+
+/** The address stays, so that the page appears once a token allows it. */
+function Refused({ what, text }: { what: string; text: string }): JSX.Element {
+  return (
+    <Notice level="warn" title={`You may not see ${what}`}>
+      <p>The agent refused the request: {text}.</p>
+      <p>{token.value ? "The token that this page uses does not allow it." : "This page uses no token."}</p>
+      <p><Button icon="user" onClick={() => { loginOpen.value = true; }}>Log in with {token.value ? "another" : "a"} token</Button></p>
     </Notice>
   );
 }

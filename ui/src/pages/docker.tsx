@@ -177,7 +177,7 @@ function networkColumns({ dc, docker }: Context): Column<Network>[] {
       render: ({ endpoints, counter }) => (counter === null || counter === endpoints.length ? String(endpoints.length) : `${endpoints.length} (counted: ${counter})`),
     },
     { id: "used", title: "Addresses", width: "7rem", numeric: true, wideOnly: true, render: (network) => used(docker, network) },
-    { id: "marks", title: "Marks", width: "7rem", render: ({ internal, encrypted, driver }) => <span class="marks">{driver !== "overlay" && driver && <Badge>{driver}</Badge>}{internal && <Badge>internal</Badge>}{encrypted && <Badge>encrypted</Badge>}</span> },
+    { id: "marks", title: "Marks", width: "7rem", render: ({ internal, encrypted, driver }) => (internal || encrypted || (driver !== "overlay" && driver)) && <span class="marks">{driver !== "overlay" && driver && <Badge>{driver}</Badge>}{internal && <Badge>internal</Badge>}{encrypted && <Badge>encrypted</Badge>}</span> },
   ];
 }
 

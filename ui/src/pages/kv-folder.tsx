@@ -17,6 +17,7 @@ import { type Job, BulkDialog } from "./kv-bulk";
 import { ImportDialog } from "./kv-import";
 import { KeyPanel } from "./kv-key";
 import { SearchBelow } from "./kv-search";
+import { TreeButton } from "./kv-tree";
 
 interface Row {
   /** The whole key or prefix. */
@@ -165,6 +166,7 @@ export function FolderPage({ dc, prefix }: { dc: string; prefix: string }): JSX.
 
       <div class="toolbar">
         <FilterBox label="Filter this folder" shown={shown.length} total={rows.length} />
+        <TreeButton />
         <SearchBelow dc={dc} prefix={prefix} open={searching} />
       </div>
 

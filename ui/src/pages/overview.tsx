@@ -5,13 +5,14 @@ import { unreachableSince } from "../api";
 import { leader, noLeader, leaderlessSince, now } from "../cluster";
 import { type Docker, useDocker } from "../docker";
 import { feed, followDocker, followMembers } from "../feed";
-import { formatNumber, formatSpan, formatTime, joinWords, plural } from "../format";
+import { formatNumber, formatSpan, formatTime, joinWords, parseDuration, plural } from "../format";
 import { Icon } from "../icons";
 import { useLive } from "../live";
-import { type Member, type RaftServer, isServer, statusWord, useMembers, useRaft, useSelf, versionOf } from "../members";
+import { type Member, type RaftServer, isServer, statusWord, useHealth, useMembers, useRaft, useSelf, versionOf } from "../members";
 import { folderPath, paths } from "../paths";
 import { useSessions } from "../sessions";
 import { expectedEngines } from "../settings";
+import { compareText } from "../table";
 import { Badge, type Level, Link, PageHead, Status, StatusOf, Waiting } from "../ui";
 
 export interface Check {
@@ -100,7 +101,8 @@ export function OverviewPage({ dc }: { dc: string }): JSX.Element {
   }, [members.data.value]);
 
   const list = members.data.value ?? [];
-  const servers = raft.data.value?.Servers ?? [];
+  const servers = [...(raft.data.value?.Servers ?? [])].sort((a, b) => compareText(a.Node, b.Node));
+  const health = useHealth();
   const stats = self.data.value?.Stats.raft ?? {};
   const expected = expectedCount(list);
   const ready = members.at.value > 0 && raft.at.value > 0;
@@ -139,17 +141,22 @@ export function OverviewPage({ dc }: { dc: string }): JSX.Element {
           const isLeader = server === leadingNode;
           const lag = tip - server.LastIndex;
           const own = self.data.value?.Config.NodeID === server.ID;
+          const judged = health.data.value?.Servers?.find(({ ID }) => ID === server.ID);
+          const contact = own && stats.last_contact ? stats.last_contact : judged?.LastContact;
           return (
             <li key={server.ID} class={`card ${isLeader ? "leader" : ""}`}>
               <div class="card-head">
                 <Link to={paths.node(dc, server.Node)}>{server.Node}</Link>
                 {isLeader ? <Badge kind="accent">Leader</Badge> : <Badge>{server.Voter ? "Follower" : "Not voting"}</Badge>}
               </div>
-              <p>{member ? <StatusOf word={statusWord(member)} /> : <Status level="warn">not a member</Status>}</p>
+              <p class="marks">
+                {member ? <StatusOf word={statusWord(member)} /> : <Status level="warn">not a member</Status>}
+                {judged && !judged.Healthy && <Status level="warn">unhealthy</Status>}
+              </p>
               <dl class="card-facts">
                 <dt>Address</dt><dd>{server.Address}</dd>
                 <dt>Log</dt><dd>{isLeader ? `index ${formatNumber(server.LastIndex)}` : server.LastIndex === 0 ? "unknown" : lag === 0 ? "up to date" : `${plural(lag, "entry", "entries")} behind`}</dd>
-                {own && <><dt>Last contact</dt><dd>{stats.state === "Leader" ? "it leads" : stats.last_contact}</dd></>}
+                <dt>Last contact</dt><dd>{isLeader ? "it leads" : contact ? `${shortDuration(contact)} ago` : "unknown"}</dd>
                 <dt>Version</dt><dd>{member ? versionOf(member) : "–"}</dd>
               </dl>
             </li>
@@ -185,6 +192,12 @@ export function OverviewPage({ dc }: { dc: string }): JSX.Element {
       </section>
     </>
   );
+}
+
+/** A Go duration without needless digits. */
+function shortDuration(text: string): string {
+  const ms = parseDuration(text.replace("µs", "us"));
+  return ms >= 1000 ? formatSpan(ms) : ms >= 1 ? `${Math.round(ms)} ms` : "less than 1 ms";
 }
 
 function failing(checks: Check[]): string {

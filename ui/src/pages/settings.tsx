@@ -4,11 +4,10 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { call, errorText } from "../api";
 import { setPaused } from "../live";
-import { dockerPrefix, expectedEngines, liveDefault, setToken, shortcuts, theme, token, tokenKept, wrap } from "../settings";
+import { dockerPrefix, expectedEngines, liveDefault, loginOpen, setToken, shortcuts, theme, token, tokenKept, wrap } from "../settings";
 import { Button, Dialog, Notice, PageHead, toast } from "../ui";
 
 export function SettingsPage(): JSX.Element {
-  const [asking, setAsking] = useState(false);
   return (
     <>
       <PageHead title="Settings" />
@@ -30,12 +29,11 @@ export function SettingsPage(): JSX.Element {
       <h2>Token</h2>
       <p>{token.value ? `All requests carry a token, ${tokenKept.value ? "kept in this browser" : "for this tab only"}.` : "Requests carry no token."}</p>
       <p class="actions">
-        <Button icon="user" onClick={() => setAsking(true)}>{token.value ? "Use another token" : "Log in with a token"}</Button>
+        <Button icon="user" onClick={() => { loginOpen.value = true; }}>{token.value ? "Use another token" : "Log in with a token"}</Button>
         {token.value && <Button onClick={() => { setToken("", false); toast("Logged out"); }}>Log out</Button>}
       </p>
       <h2>Reset</h2>
       <p><Button onClick={reset}>Reset all settings</Button></p>
-      {asking && <TokenDialog onClose={() => setAsking(false)} />}
     </>
   );
 }
