@@ -196,6 +196,11 @@ class App:
             )
         )
 
+    def stream_head(self, http_1_0: bool) -> bytes:
+        """The head of an answer in pieces, after which the connection is closed."""
+        start = b"HTTP/1.0 200 OK\r\n" if http_1_0 else b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+        return b"".join((start, self._known_head, b"Connection: close\r\n", self._date.line(), b"\r\n"))
+
 
 def _path_of_absolute(target: bytes) -> bytes:
     """The path of ``http://host/path``; b"/*" for what is neither (nothing is there)."""

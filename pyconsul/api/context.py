@@ -12,6 +12,7 @@ from pyconsul.errors import CallerError
 from pyconsul.server.backend import Backend
 
 if TYPE_CHECKING:
+    from pyconsul.agent.logging import AgentLog
     from pyconsul.api.events import EventBuffer
     from pyconsul.api.request import Request
     from pyconsul.api.response import Answer
@@ -40,6 +41,8 @@ class Api:
         self.events = events
         self.clock = clock
         self.random = random
+        self.logs: AgentLog | None = None
+        """The agent's log, for those who watch it; None in a server without one."""
         self.ui_handler: Callable[[Request], Answer] | None = None
         self.ui_path = b"/ui/"
 

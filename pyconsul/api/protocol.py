@@ -19,7 +19,7 @@ import httptools
 
 from pyconsul.api.limits import HEADER_LINES_MAX
 from pyconsul.api.request import Request, is_malformed, without_token
-from pyconsul.api.response import Answer, Deferred, Response
+from pyconsul.api.response import Answer, Deferred, Response, Stream
 from pyconsul.codec.duration import SECOND, format_duration
 from pyconsul.codec.json import to_text
 
@@ -140,6 +140,8 @@ class HttpProtocol(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._paused = False
         self._server.stuck.discard(self)
+        if isinstance(self._answer, Stream):
+            self._answer.resume()
         self._go_on()
 
     @property
@@ -357,7 +359,9 @@ class HttpProtocol(asyncio.Protocol):
                 self._write_out()  # where the client does not read, this stops the taking of further requests
             return
         self._current = request
-        if isinstance(answer, Deferred):
+        if isinstance(answer, Stream):
+            self._begin_stream(request, answer)
+        elif isinstance(answer, Deferred):
             self._answer = answer
             answer.then(self._answered)
         elif isinstance(answer, Response):
@@ -376,6 +380,36 @@ class HttpProtocol(asyncio.Protocol):
             answer.then(self._answered)
         else:
             self._answered(answer)
+
+    # An answer in pieces
+
+    def _begin_stream(self, request: Request, stream: Stream) -> None:
+        if request.method == b"HEAD" or self._transport is None:
+            stream.cancel()
+            self._answered(Response(200))
+            return
+        self._answer = stream
+        self._keep_alive = False
+        self._out.append(self._app.stream_head(self._http_1_0))
+        self._write_out()
+        stream.begin(self)
+
+    @property
+    def full(self) -> bool:
+        return self._paused
+
+    def write_piece(self, piece: bytes) -> None:
+        if self._transport is not None and piece:
+            self._transport.write(piece if self._http_1_0 else b"%x\r\n%b\r\n" % (len(piece), piece))
+
+    def end_pieces(self) -> None:
+        if self._transport is None or self._current is None:
+            return
+        self._current = self._answer = None
+        if not self._http_1_0:
+            self._transport.write(b"0\r\n\r\n")
+        self._finish_closing()
+        self._flush()
 
     def _answered(self, response: Response) -> None:
         """The answer to the current request is there."""

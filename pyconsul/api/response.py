@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Union
+from typing import Any, Protocol, Union
 
 from pyconsul.codec import json
 
@@ -60,6 +60,36 @@ class Deferred:
 
     def hurry(self) -> None:
         """The server is stopping: what waits only for news answers as if its time were over."""
+
+
+class Sink(Protocol):
+    """Where a stream goes: one connection."""
+
+    @property
+    def full(self) -> bool:
+        """The client does not read: nothing should be written until ``Stream.resume``."""
+
+    def write_piece(self, piece: bytes) -> None: ...
+
+    def end_pieces(self) -> None:
+        """No more pieces."""
+
+
+class Stream(Deferred):
+    """An answer in pieces, without a known end; the connection is closed after it. ``cancel``: the client has gone."""
+
+    __slots__ = ()
+
+    def begin(self, sink: Sink) -> None:
+        """The head was sent; pieces may follow from now on."""
+        raise NotImplementedError
+
+    def resume(self) -> None:
+        """The client reads again."""
+
+    def hurry(self) -> None:
+        """The server is stopping: the stream ends now."""
+        raise NotImplementedError
 
 
 Answer = Union[Response, Deferred, Coroutine[Any, Any, "Response | Deferred"]]  # noqa: UP007

@@ -154,12 +154,16 @@ class Client:
         return self.request("DELETE", path, query, body).expect_ok()
 
     def stream(self, method: str, path: str, query: Query = ()) -> Iterator[bytes]:
-        """Pieces of an answer as they come. Raises RequestError, StatusError; both at the first piece at the latest."""
+        """Pieces of an answer as they come, first an empty one when the agent has agreed to answer.
+
+        Raises RequestError, StatusError; the latter before the first piece.
+        """
         query = self._whole_query(method, query)
         try:
             connection, status, headers = self._start(method, _target(path, query), None)
             if status != 200:
                 raise StatusError(status, b"".join(connection.body(method, status, headers)))
+            yield b""
             yield from connection.body(method, status, headers)
         except Failure as failure:
             raise request_error(method, self.url(path, query), failure) from failure

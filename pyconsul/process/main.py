@@ -130,6 +130,7 @@ class _Process:
         kind: type[Agent | ClientAgent] = Agent if self._config.server else ClientAgent
         agent = kind(self._config, self._node_id, self._data_dir, logger, self._reread)
         agent.on_reload = self._reloaded
+        agent.logs = self._logs
         self._agent = agent
         try:
             self._write_pid_file()

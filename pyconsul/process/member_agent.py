@@ -14,6 +14,7 @@ from typing import Any
 from pyconsul.agent.local_files import LocalFiles
 from pyconsul.agent.local_services import LocalServices
 from pyconsul.agent.local_state import LocalState
+from pyconsul.agent.logging import AgentLog
 from pyconsul.agent.runtime_config import RuntimeConfig
 from pyconsul.api.routes import ROUTES, Route
 from pyconsul.api.server import HttpServer
@@ -68,6 +69,8 @@ class MemberAgent(ABC):
         self.ended = asyncio.Event()
         self.exit_code = 0
         self.on_reload: Callable[[RuntimeConfig], None] = _nothing
+        self.logs: AgentLog | None = None
+        """The log that ``monitor`` shows."""
         self.http: HttpServer
         self.lan: GossipPool
         self.wan: GossipPool | None = None
@@ -172,6 +175,7 @@ class MemberAgent(ABC):
         config = self.config
         self.http = HttpServer(self, http_settings(config), self._clock, self._random, self._routes())
         self._started.append(self._stop_http)
+        self.http.api.logs = self.logs
         self._add_page()
         for listen in config.addresses.http:
             if listen.unix:
