@@ -111,7 +111,7 @@ class RaftLoop:
         self._loop = asyncio.get_running_loop()
         self._tick_seconds = tick_seconds
         self._election_seconds = tick_seconds * election_ticks
-        self._proposals_max = proposals_max
+        self.proposals_max = proposals_max
         self._proposals: list[_Proposal] = []
         self._pending: dict[int, _Proposal] = {}
         self._committed: deque[Entry] = deque()
@@ -177,8 +177,8 @@ class RaftLoop:
         if self.disk_full:
             self._loop.call_soon(done, OverloadedError(FULL_DISK))
             return
-        if len(self._proposals) + len(self._pending) >= self._proposals_max:
-            self._loop.call_soon(done, OverloadedError(f"more than {self._proposals_max} writes are waiting"))
+        if len(self._proposals) + len(self._pending) >= self.proposals_max:
+            self._loop.call_soon(done, OverloadedError(f"more than {self.proposals_max} writes are waiting"))
             return
         self._proposals.append(_Proposal(command, data, done))
         if not self._pump_scheduled:

@@ -7,11 +7,13 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pyconsul.clock import SystemClock, random_uuid, system_random
-from pyconsul.errors import NoLeaderError, PyconsulError
+from pyconsul.errors import LeadershipLostError, NoLeaderError, OverloadedError, PyconsulError
 from pyconsul.fsm.commands import KVCas, KVSet
+from pyconsul.server import snapshots
 from pyconsul.server.backend import ReadMode
 from pyconsul.server.config import ServerConfig
 from pyconsul.server.node import ConsensusServer
@@ -188,3 +190,89 @@ async def test_without_a_majority_writes_fail_and_stale_reads_go_on(cluster: Clu
     assert not meta.known_leader
     assert meta.last_contact_ms > 0
     assert await value(follower, b"kept", ReadMode.STALE) == b"v"
+
+
+async def test_a_transfer_of_a_snapshot_ends_although_newer_ones_are_made(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        await cluster.start(number)
+    await cluster.voters(3)
+    away = cluster.servers.index(next(server for server in cluster.running if not server.consensus.is_leader))
+    await cluster.stop(away)
+    leader = await cluster.leader()
+    for count in range(400):
+        await leader.consensus.write(KVSet(b"key%d" % count, b"x" * 1000))
+    await until(lambda: leader.raft.core.first_index > 200, "a compacted log")
+    monkeypatch.setattr(snapshots, "CHUNK_BYTES", 1000)  # hundreds of chunks
+    back = await cluster.start(away)
+    made = leader.snapshots.last_index
+    written = 0
+    deadline = asyncio.get_running_loop().time() + 60.0
+    while back.snapshots.last_index == 0:
+        assert asyncio.get_running_loop().time() < deadline, "waited 60 s for the transfer of a snapshot"
+        await leader.consensus.write(KVSet(b"busy", b"%d" % written))
+        written += 1
+        await asyncio.sleep(0.001)
+    assert leader.snapshots.last_index > made, "no snapshot was made meanwhile, nothing was tested"
+    await until(
+        lambda: back.raft.core.applied_index == leader.raft.core.last_index, "the server that was away to catch up"
+    )
+
+
+async def test_reads_are_confirmed_one_by_one_after_a_transfer_that_failed(cluster: Cluster) -> None:
+    for number in range(3):
+        await cluster.start(number)
+    await cluster.voters(3)
+    leader = await cluster.leader()
+    await leader.consensus.write(KVSet(b"a", b"1"))
+    leader.raft.core.lease_given_up = True  # the target did not take over; its election might still come
+    assert leader.consensus.read_now(ReadMode.DEFAULT) is None
+    assert await value(leader, b"a") == b"1"
+
+
+async def test_a_write_during_a_transfer_of_leadership_waits_for_the_next_leader(cluster: Cluster) -> None:
+    for number in range(3):
+        await cluster.start(number)
+    await cluster.voters(3)
+    leader = await cluster.leader()
+    transfer = asyncio.ensure_future(leader.operators.transfer_leadership(""))
+    await until(lambda: leader.raft.core.transferring or transfer.done(), "the transfer to begin")
+    written = await asyncio.gather(*(server.consensus.write(KVSet(b"a", b"1")) for server in cluster.running))
+    assert written == [True] * 3
+    await transfer
+    assert await cluster.leader() is not leader
+
+
+async def test_accepted_writes_on_a_full_disk_are_answered_and_new_ones_refused(cluster: Cluster) -> None:
+    for number in range(3):
+        await cluster.start(number)
+    await cluster.voters(3)
+    leader = await cluster.leader()
+    for server in cluster.running:
+        if server is not leader:
+            await cluster.stop(cluster.servers.index(server))
+    leader.raft.core.config = msgspec.structs.replace(leader.raft.core.config, check_quorum=False)
+    accepted = asyncio.ensure_future(leader.consensus.write(KVSet(b"a", b"1")))
+    await until(lambda: leader.raft.core.last_index > leader.raft.core.commit_index, "the write to be in the log")
+    leader.raft.set_disk_full(True)
+    with pytest.raises(OverloadedError, match="no space left on device: writes are refused"):
+        await leader.consensus.write(KVSet(b"b", b"1"))
+    with pytest.raises(LeadershipLostError, match="may still be carried out"):
+        await accepted
+    leader.raft.set_disk_full(False)
+
+
+async def test_more_writes_than_the_queue_takes_are_refused(cluster: Cluster) -> None:
+    await cluster.start(0)
+    await cluster.start(1)
+    leader = await cluster.leader()
+    leader.raft.proposals_max = 10
+    results = await asyncio.gather(
+        *(leader.consensus.write(KVSet(b"%d" % number, b"")) for number in range(30)), return_exceptions=True
+    )
+    refused = [result for result in results if isinstance(result, OverloadedError)]
+    assert 20 <= len(refused) < 30, "the leader's own writes may be among the ten"
+    assert results.count(True) + len(refused) == 30
+    assert str(refused[0]) == "more than 10 writes are waiting"
+    assert await leader.consensus.write(KVSet(b"later", b"")) is True

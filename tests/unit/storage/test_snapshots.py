@@ -92,6 +92,23 @@ def test_the_newest_two_are_kept() -> None:
     assert [int(name.split("-")[1]) for name in names(files)] == [9, 12]
 
 
+def test_held_snapshots_are_kept_beside_the_newest_two() -> None:
+    files, storage = opened()
+    take(storage, 3)
+    storage.snapshots.hold({3})
+    for index in (5, 9, 12):
+        take(storage, index)
+    assert sorted(int(name.split("-")[1]) for name in names(files)) == [3, 9, 12]
+    assert storage.snapshots.read(3, 0, 8) == b"PYCSNAP\n"
+    found = storage.snapshots.info(3)
+    assert found is not None
+    assert found[0] == meta(3)
+    storage.snapshots.hold(())
+    take(storage, 15)
+    assert sorted(int(name.split("-")[1]) for name in names(files)) == [12, 15]
+    assert storage.snapshots.info(3) is None
+
+
 def test_an_aborted_snapshot_leaves_nothing() -> None:
     files, storage = opened()
     writer = storage.snapshots.create(meta(3))
