@@ -310,18 +310,36 @@ export function FilterBox({ label, shown, total }: { label: string; shown: numbe
   );
 }
 
+/** The statuses that the address asks for, to be removed by a click. */
+export function StatusChip(): JSX.Element | null {
+  const wanted = location_.value.query.get("status");
+  if (!wanted) return null;
+  return <Button icon="bad" onClick={() => setQuery("status", "")} title="Show all statuses">Status: {wanted.split(",").join(", ")}</Button>;
+}
+
 export function NothingFound({ what }: { what: string }): JSX.Element {
   const filter = location_.value.query.get("filter") ?? "";
+  const status = location_.value.query.get("status") ?? "";
+  const clear = () => {
+    setQuery("filter", "");
+    setQuery("status", "");
+  };
   return (
-    <Empty title={`No ${what} match “${filter}”`}>
-      <Button onClick={() => setQuery("filter", "")}>Clear the filter</Button>
+    <Empty title={`No ${what} match ${[filter && `“${filter}”`, status && `status ${status}`].filter(Boolean).join(" and ")}`}>
+      <Button onClick={clear}>Clear the filter</Button>
     </Empty>
   );
 }
 
 export function Tabs({ tabs, current }: { tabs: { id: string; title: string; to: string }[]; current: string }): JSX.Element {
+  const bar = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // On narrow screens the bar scrolls sideways: the current one should be in sight.
+    const tab = bar.current?.querySelector<HTMLElement>("[aria-current]");
+    if (bar.current && tab) bar.current.scrollLeft = tab.offsetLeft - bar.current.offsetLeft - 40;
+  }, [current]);
   return (
-    <nav class="tabs" aria-label="Sections of this page">
+    <nav class="tabs" aria-label="Sections of this page" ref={bar}>
       {tabs.map(({ id, title, to }) => (
         <Link key={id} to={to} class="tab" aria-current={id === current ? "page" : undefined}>{title}</Link>
       ))}

@@ -126,7 +126,7 @@ function Meta({ dc, entry }: { dc: string; entry: RawEntry }): JSX.Element {
           ["Flags", `${entry.Flags}${flagsName(entry.Flags) ? ` (${flagsName(entry.Flags)})` : ""}`],
           ["Created at index", entry.CreateIndex],
           ["Changed at index", entry.ModifyIndex],
-          ["Locked", entry.LockIndex === 1 ? "once so far" : `${entry.LockIndex} times so far`],
+          ["Locked", entry.LockIndex === 0 ? "never since it was last written without a lock" : entry.LockIndex === 1 ? "once so far" : `${entry.LockIndex} times so far`],
         ]}
       />
       <p class="actions">

@@ -10,7 +10,7 @@ import { paths } from "../paths";
 import { location_ } from "../router";
 import { type Session, useSessions } from "../sessions";
 import { type Column, DataTable, compareText } from "../table";
-import { Badge, CopyButton, Empty, Facts, FilterBox, Link, NothingFound, Notice, PageHead, StatusOf, Tabs, Waiting } from "../ui";
+import { Badge, CopyButton, Empty, Facts, FilterBox, Link, NothingFound, Notice, PageHead, StatusChip, StatusOf, Tabs, Waiting } from "../ui";
 import type { Check } from "./overview";
 import { CheckList } from "./services";
 import { SessionTable } from "./sessions";
@@ -124,16 +124,21 @@ export function NodesPage({ dc }: { dc: string }): JSX.Element {
     },
     { id: "Member", title: "Member", width: "7rem", render: ({ member }) => (member ? <StatusOf word={statusWord(member)} /> : <span class="hint">not a member</span>) },
     { id: "Status", title: "Checks", width: "7.5rem", sort: (a, b) => (RANK[a.health] ?? 3) - (RANK[b.health] ?? 3), render: ({ health }) => (health ? <StatusOf word={health} /> : <span class="hint">none</span>) },
-    { id: "role", title: "Role", width: "8.5rem", render: ({ member, voter }) => (member && isServer(member) ? (voter ? "server, votes" : "server") : member ? "client" : "registered by hand") },
-    { id: "address", title: "Address", width: "minmax(0, 1.4fr)", render: ({ address }) => <span class="with-copy">{address} <CopyButton text={address} what={`the address ${address}`} /></span> },
+    { id: "role", title: "Role", width: "9.5rem", render: ({ member, voter }) => (member && isServer(member) ? (voter ? "server, votes" : "server") : member ? "client" : "registered by hand") },
+    { id: "address", title: "Address", width: "minmax(9.5rem, 1.4fr)", render: ({ address }) => <span class="with-copy">{address} <CopyButton text={address} what={`the address ${address}`} /></span> },
     { id: "version", title: "Version", width: "9rem", wideOnly: true, render: ({ member }) => (member ? versionOf(member) : "") },
     { id: "sessions", title: "Sessions", width: "5.5rem", numeric: true, sort: (a, b) => a.sessions - b.sessions, render: ({ sessions }) => String(sessions) },
-    { id: "rtt", title: "Round trip", width: "6.5rem", numeric: true, wideOnly: true, render: ({ rtt }) => (rtt === null ? "" : `${rtt.toFixed(2)} ms`) },
   ];
+  if (rows.some(({ rtt }) => rtt !== null)) {
+    columns.push({ id: "rtt", title: "Round trip", width: "6.5rem", numeric: true, wideOnly: true, sort: (a, b) => (a.rtt ?? 0) - (b.rtt ?? 0), render: ({ rtt }) => (rtt === null ? "" : `${rtt.toFixed(2)} ms`) });
+  }
   return (
     <>
       <PageHead title="Nodes" count={loaded ? plural(rows.length, "node") : undefined} />
-      <div class="toolbar"><FilterBox label="Filter nodes" shown={shown.length} total={rows.length} /></div>
+      <div class="toolbar">
+        <FilterBox label="Filter nodes" shown={shown.length} total={rows.length} />
+        <StatusChip />
+      </div>
       {!loaded ? <Waiting what="the nodes" error={error} /> : shown.length === 0 ? <NothingFound what="nodes" /> : (
         <DataTable label="Nodes" columns={columns} rows={shown} rowKey={({ name }) => name} defaultSort="Status:asc" />
       )}

@@ -7,7 +7,7 @@ import { useLive } from "../live";
 import { paths } from "../paths";
 import { location_, setQuery } from "../router";
 import { type Column, DataTable, compareText } from "../table";
-import { Badge, Button, CopyButton, Empty, Facts, FilterBox, Link, NothingFound, Notice, PageHead, StatusOf, Tabs, Waiting } from "../ui";
+import { Badge, Button, CopyButton, Empty, Facts, FilterBox, Link, NothingFound, Notice, PageHead, StatusChip, StatusOf, Tabs, Waiting } from "../ui";
 import { worst } from "./nodes";
 import type { Check } from "./overview";
 
@@ -54,7 +54,7 @@ export function ServicesPage({ dc }: { dc: string }): JSX.Element {
       <PageHead title="Services" count={catalog.at.value ? plural(rows.length, "service") : undefined} />
       <div class="toolbar">
         <FilterBox label="Filter services" shown={shown.length} total={rows.length} />
-        {wanted && <Button icon="bad" onClick={() => setQuery("status", "")}>Status: {wanted.join(", ")}</Button>}
+        <StatusChip />
       </div>
       {catalog.at.value === 0 ? <Waiting what="the services" error={catalog.error.value} /> : rows.length === 0 ? (
         <Empty title="No service is registered" />
