@@ -38,7 +38,7 @@ class Endpoint(NamedTuple):
     """``argument``: the name of what follows the path. ``query``: names of parameters, divided by blanks.
 
     ``answer``: None for an empty body. ``body``: the schema of a JSON body; "bytes" for one that is taken as it is.
-    ``others``: further statuses that are no errors of the caller.
+    ``others``: further statuses that are no errors of the caller. ``text``: the answer may be plain text.
     """
 
     tag: str
@@ -48,6 +48,7 @@ class Endpoint(NamedTuple):
     answer: Schema | None = None
     body: Schema | str | None = None
     others: dict[int, str] | None = None
+    text: bool = False
 
 
 _NO_KEY = {404: "There is no such key"}
@@ -68,6 +69,7 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
         f"recurse keys separator raw {WAIT}",
         {"oneOf": [list_of(ref("Entry")), list_of(TEXT)]},
         others=_NO_KEY,
+        text=True,
     ),
     ("PUT", "/v1/kv/"): Endpoint("Keys", "Writes a key", "key", f"{_KV_QUERY} dc", DONE, "bytes"),
     ("DELETE", "/v1/kv/"): Endpoint("Keys", "Removes a key, or all with a prefix", "key", "recurse cas dc", DONE),
@@ -165,6 +167,7 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
         "format",
         ANY_OBJECT,
         others={415: "Another format is not switched on"},
+        text=True,
     ),
     ("GET", "/v1/agent/monitor"): Endpoint(
         "Agent", "The log from now on, without an end", "", "loglevel logjson", TEXT
@@ -187,10 +190,22 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
         _SERVICE, "Takes a service out of use, or back", "id", "enable reason", others={404: "No such service"}
     ),
     ("GET", "/v1/agent/health/service/id/"): Endpoint(
-        _SERVICE, "How a service is, told by the status code", "id", "format", ANY_OBJECT, others=_HEALTH_CODES
+        _SERVICE,
+        "How a service is, told by the status code",
+        "id",
+        "format",
+        ANY_OBJECT,
+        others=_HEALTH_CODES,
+        text=True,
     ),
     ("GET", "/v1/agent/health/service/name/"): Endpoint(
-        _SERVICE, "How the worst instance of a name is", "service", "format", list_of(ANY_OBJECT), others=_HEALTH_CODES
+        _SERVICE,
+        "How the worst instance of a name is",
+        "service",
+        "format",
+        list_of(ANY_OBJECT),
+        others=_HEALTH_CODES,
+        text=True,
     ),
     ("GET", "/v1/agent/checks"): Endpoint(_CHECK, "The checks of this agent", "", "", map_of(ref("Check"))),
     ("PUT", "/v1/agent/check/register"): Endpoint(_CHECK, "Adds or replaces a check", "", "", None, ref("NewCheck")),
@@ -206,6 +221,31 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
         None,
         {"type": "object", "properties": {"Status": ref("Status"), "Output": TEXT}, "required": ["Status"]},
     ),
+    ("GET", "/v1/coordinate/datacenters"): Endpoint(
+        "Coordinates", "Where the servers of each datacenter are", "", "", list_of(ANY_OBJECT)
+    ),
+    ("GET", "/v1/coordinate/nodes"): Endpoint(
+        "Coordinates", "Where all nodes are", "", f"{WAIT} segment", list_of(ref("NodeCoordinate"))
+    ),
+    ("GET", "/v1/coordinate/node/"): Endpoint(
+        "Coordinates",
+        "Where a node is",
+        "node",
+        f"{WAIT} segment",
+        list_of(ref("NodeCoordinate")),
+        others={404: "The node has no coordinate"},
+    ),
+    ("PUT", "/v1/coordinate/update"): Endpoint(
+        "Coordinates", "Sets where a node is, within seconds", "", "dc", None, ref("NodeCoordinate")
+    ),
+    ("GET", "/v1/operator/keyring"): Endpoint(
+        "Operator", "The keys of gossip encryption", "", "relay-factor local-only", list_of(ANY_OBJECT)
+    ),
+    ("POST", "/v1/operator/keyring"): Endpoint("Operator", "Installs a key", "", "relay-factor", None, ref("Key")),
+    ("PUT", "/v1/operator/keyring"): Endpoint(
+        "Operator", "Encrypts with an installed key from now on", "", "relay-factor", None, ref("Key")
+    ),
+    ("DELETE", "/v1/operator/keyring"): Endpoint("Operator", "Removes a key", "", "relay-factor", None, ref("Key")),
     ("GET", "/v1/operator/raft/configuration"): Endpoint("Operator", "The Raft peers", "", READ, ANY_OBJECT),
     ("DELETE", "/v1/operator/raft/peer"): Endpoint("Operator", "Removes a Raft peer", "", "id address dc"),
     ("PUT", "/v1/operator/raft/transfer-leader"): Endpoint("Operator", "Hands leadership on", "", "id dc", ANY_OBJECT),
@@ -244,6 +284,7 @@ PARAMETERS: dict[str, tuple[Schema, str]] = {
     "id": (TEXT, "Id of a server"),
     "index": (NUMBER, "Answer when the index exceeds this one"),
     "keys": (FLAG, "Names only"),
+    "local-only": (FLAG, "Only the LAN pool"),
     "logjson": (FLAG, "One JSON object for each line"),
     "loglevel": (TEXT, "trace, debug, info, warn or error"),
     "max_stale": (TEXT, "A duration; implies stale"),
@@ -256,6 +297,7 @@ PARAMETERS: dict[str, tuple[Schema, str]] = {
     "raw": (FLAG, "The value itself as the body"),
     "reason": (TEXT, "Shown in the check's notes"),
     "recurse": (FLAG, "All keys that begin with the name"),
+    "relay-factor": (NUMBER, "Answers come through so many other members too, 0 to 5"),
     "release": (TEXT, "Give the lock of the key back"),
     "replace-existing-checks": (FLAG, "Checks that are not named go"),
     "segment": (TEXT, "Only the default one is there"),
@@ -269,6 +311,8 @@ PARAMETERS: dict[str, tuple[Schema, str]] = {
 
 SCHEMAS: dict[str, Schema] = {
     "Status": {"type": "string", "enum": ["passing", "warning", "critical"]},
+    "Key": {"type": "object", "properties": {"Key": {"type": "string", "contentEncoding": "base64"}}},
+    "NodeCoordinate": {"type": "object", "properties": {"Node": TEXT, "Segment": TEXT, "Coord": ANY_OBJECT}},
     "Entry": {
         "type": "object",
         "properties": {
