@@ -19,7 +19,7 @@ from pyconsul.errors import (
     RpcError,
 )
 from pyconsul.fsm import commands
-from pyconsul.fsm.commands import AnyCommand
+from pyconsul.fsm.commands import AnyCommand, KVLock, Txn
 from pyconsul.net.rpc import Reply, RpcFailure, RpcServer
 from pyconsul.records.session import Session
 from pyconsul.server import forward
@@ -109,6 +109,10 @@ class Consensus:
 
     def submit(self, command: AnyCommand, done: Callable[[object], None]) -> None:
         _Write(self, command, commands.encode(command), done).route()
+
+    def submit_here(self, command: AnyCommand, done: Callable[[object], None]) -> None:
+        """As ``submit``, but NotLeaderError when this server does not lead (any more): never sent to another."""
+        self.raft.propose(command, commands.encode(command), done)
 
     async def write(self, command: AnyCommand) -> object:
         future: asyncio.Future[object] = self._loop.create_future()
@@ -203,6 +207,11 @@ class Consensus:
 
     # Inside
 
+    def admits(self, command: AnyCommand) -> bool:
+        """Whether this server may propose the command now. Lock-delays are known to a leader that has applied what
+        earlier ones committed, not before."""
+        return self.raft.leads_and_caught_up if isinstance(command, KVLock | Txn) else self.is_leader
+
     def admit(self, command: AnyCommand) -> object | None:
         """What the leader answers without the log: None, or the result."""
         return self._leader.admit(command)
@@ -270,7 +279,7 @@ class Consensus:
 
     def _on_apply(self, argument: bytes, reply: Reply) -> None:
         command = commands.decode(argument)
-        if not self.is_leader:
+        if not self.admits(command):
             reply(forward.failure_of(NotLeaderError()), b"")
             return
 
@@ -287,7 +296,8 @@ class Consensus:
             self.raft.propose(command, argument, done)
 
     def _on_renew(self, argument: bytes, reply: Reply) -> None:
-        if not self.is_leader:
+        # A leader that was replaced without knowing must not promise that the session lives on.
+        if not self.raft.lease_is_valid:
             reply(forward.failure_of(NotLeaderError()), b"")
             return
         try:
@@ -387,6 +397,9 @@ class _Write:
         consensus = self._consensus
         raft = consensus.raft
         if raft.core.role == "leader":
+            if not consensus.admits(self._command):
+                self._hold()
+                return
             refused = consensus.admit(self._command)
             if refused is not None:
                 asyncio.get_running_loop().call_soon(self._done, refused)

@@ -27,7 +27,8 @@ TOMBSTONE_GRANULARITY_SECONDS = 30
 
 
 class Leader:
-    """``write`` replicates a command of the leader's own. Driven by ``tick`` a few times a second."""
+    """``write`` replicates a command of the leader's own, here and nowhere else: what is due at this leader
+    need not be at the next. Driven by ``tick`` a few times a second."""
 
     def __init__(
         self,
@@ -46,11 +47,13 @@ class Leader:
         self._store = store
         self._write = write
         self._traces: deque[tuple[float, int]] = deque()  # (due, index), both growing
+        self._ending: set[str] = set()  # sessions whose end was proposed: too late to renew them
 
     def start(self) -> None:
         """This server leads, and has applied what earlier leaders committed."""
         now = self._clock.monotonic()
         self.active = True
+        self._ending.clear()
         store = self._store()
         self.timers.restart(store.sessions.list(), now)
         self._traces.clear()
@@ -75,10 +78,14 @@ class Leader:
         return None
 
     def renew(self, session_id: str) -> Session | None:
-        """Starts the session's TTL again. Raises ApplyError for a malformed id."""
+        """Starts the session's TTL again; None when there is none, or when its end is on its way into the log.
+
+        Raises ApplyError for a malformed id.
+        """
         session = self._store().sessions.get(session_id)
-        if session is not None:
-            self.timers.start(session, self._clock.monotonic())
+        if session is None or session.id in self._ending:
+            return None
+        self.timers.start(session, self._clock.monotonic())
         return session
 
     def session_times(self) -> dict[str, float]:
@@ -109,6 +116,7 @@ class Leader:
         now = self._clock.monotonic()
         for session_id in self.timers.expired(now):
             self._logger.debug("Session TTL expired", extra=pairs(session=session_id))
+            self._ending.add(session_id)
             self._write(SessionDestroy(session_id), self._retry_later(session_id))
         if self._traces and self._traces[0][0] <= now:
             index = 0
@@ -118,6 +126,7 @@ class Leader:
 
     def _retry_later(self, session_id: str) -> Callable[[object], None]:
         def done(result: object) -> None:
+            self._ending.discard(session_id)
             if not isinstance(result, PyconsulError) or not self.active:
                 return  # destroyed; or the next leader gives it its full time again
             self._logger.error("Failed to invalidate session", extra=pairs(session=session_id, error=result))

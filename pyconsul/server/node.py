@@ -128,7 +128,7 @@ class ConsensusServer:
             self._clock,
             self._logger,
             lambda: self.raft.machine.store,
-            self._write_own,
+            lambda command, done: self.consensus.submit_here(command, done),
             self.config.session_ttl_min_seconds,
         )
         self.consensus = Consensus(
@@ -354,6 +354,7 @@ class ConsensusServer:
             self._logger.info("cluster leadership acquired")
             self._logger.info("New leader elected", extra=pairs(payload=self.config.node_name))
             self._leader.start()
+            self.consensus.leader_changed()  # requests for locks waited for this
             self._leader_loop = LeaderLoop(
                 self.config, raft, self._clock, self._logger, lambda: self.membership, self._write
             )
@@ -371,9 +372,6 @@ class ConsensusServer:
 
     async def _write(self, command: AnyCommand) -> object:
         return await self.consensus.write(command)
-
-    def _write_own(self, command: AnyCommand, done: Callable[[object], None]) -> None:
-        self.consensus.submit(command, done)
 
     def _receive(self, payloads: list[bytes]) -> None:
         self.raft.receive(payloads)
