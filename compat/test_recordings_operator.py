@@ -1,4 +1,4 @@
-"""Plays the conversations about autopilot and Raft peers, recorded from Consul 1.10.7, against real agents."""
+"""Plays the conversations about autopilot, Raft peers and keys, recorded from Consul 1.10.7, against real agents."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from pyconsul.testing.processes import AgentProcess, Cluster, wait_for
 
 RECORDINGS = HERE / "recordings" / "operator"
 HEALTH = "/v1/operator/autopilot/health"
+
+KEY = "pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s="
+"""The one with which the conversations about keys begin."""
 
 NEWER: dict[str, list[str]] = {
     "configuration: one server": ["Servers[0]"],
@@ -57,7 +60,15 @@ def test_one_server(tmp_path: Path) -> None:
         named(cluster, ["op-single"])
         cluster.start()
         wait_until_healthy(cluster.agents[0])
-        judge(replay(["single/autopilot", "single/raft"], [cluster.agents[0].http_url]))
+        judge(replay(["single/autopilot", "single/keyring", "single/raft"], [cluster.agents[0].http_url]))
+    cluster.assert_no_tracebacks()
+
+
+def test_one_server_with_encryption(tmp_path: Path) -> None:
+    with Cluster(tmp_path, size=1, extra=["-encrypt", KEY]) as cluster:
+        named(cluster, ["op-keyring"])
+        cluster.start()
+        judge(replay(["keyring/keyring"], [cluster.agents[0].http_url]))
     cluster.assert_no_tracebacks()
 
 
