@@ -19,6 +19,7 @@ ERRORS = {
     429: "Too many requests, or too many connections, from one client",
     500: "The request was refused, or could not be carried out now; the text tells why. After a text that begins with "
     "`rpc error`, or that names the leader, it may be tried again",
+    503: "There is no room left on a disk that has to take the write; nothing was changed",
 }
 
 
@@ -84,6 +85,8 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     responses: dict[str, Any] = {"200": {"description": "Done"}}
     if endpoint.answer is not None:
         responses["200"]["content"] = {"application/json": {"schema": endpoint.answer}}
+    if endpoint.text:
+        responses["200"]["content"]["text/plain"] = {"schema": {}}
     for status, text in (endpoint.others or {}).items():
         responses[str(status)] = {"description": text}
     for status, text in ERRORS.items():
