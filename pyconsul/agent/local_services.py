@@ -19,7 +19,7 @@ from pyconsul.agent.local_state import LocalState
 from pyconsul.agent.local_sync import done, mark_differences, next_command
 from pyconsul.clock import Clock, Random
 from pyconsul.errors import PyconsulError
-from pyconsul.fsm.commands import AnyCommand
+from pyconsul.fsm.commands import AnyCommand, Deregister, Register
 from pyconsul.log import pairs
 from pyconsul.records.catalog import Node, Service
 from pyconsul.server.backend import ReadMeta, ReadMode
@@ -159,6 +159,11 @@ class LocalServices:
         """Of a service that is there, or of the node ("")."""
         async with self._changing:
             before = set(self.state.checks)
+            verb = "entered" if enable else "left"
+            if service_id:
+                self._logger.info(f"Service {verb} maintenance mode", extra=pairs(service=service_id))
+            else:
+                self._logger.info(f"Node {verb} maintenance mode")
             self.state.set_maintenance(service_id, enable, reason, self._clock.monotonic())
             after = set(self.state.checks)
             await self._save((), after - before, (), before - after)
@@ -183,6 +188,7 @@ class LocalServices:
                     self._full_sync_at = min(self._full_sync_at, retry)
                     return False
                 done(self.state, command)
+                self._tell(command)
         return False
 
     async def full_sync(self) -> bool:
@@ -229,6 +235,17 @@ class LocalServices:
             pause = max(0.01, due - self._clock.monotonic())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause)
+
+    def _tell(self, command: Register | Deregister) -> None:
+        """What the catalog has now."""
+        if isinstance(command, Deregister):
+            kind, name = ("service", command.service_id) if command.service_id else ("check", command.check_id)
+            self._logger.info(f"Deregistered {kind}", extra=pairs(**{kind: name}))
+            return
+        for check in command.checks:
+            self._logger.info("Synced check", extra=pairs(check=check.check_id))
+        if command.service is not None and not (command.checks and command.service.id == command.checks[0].service_id):
+            self._logger.info("Synced service", extra=pairs(service=command.service.id))
 
     def _sync_seconds(self) -> float:
         nodes = len(self._consensus().store.catalog.nodes())

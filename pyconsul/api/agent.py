@@ -7,7 +7,7 @@ from typing import Any
 from pyconsul.api.context import Api
 from pyconsul.api.request import Request
 from pyconsul.api.response import Response, json_response
-from pyconsul.errors import CallerError
+from pyconsul.errors import CallerError, ConfigError
 from pyconsul.server.backend import MemberInfo
 
 EMPTY = Response(200)
@@ -60,5 +60,8 @@ async def force_leave(api: Api, request: Request) -> Response:
 
 
 async def reload(api: Api, request: Request) -> Response:
-    await api.backend.agent.reload()
+    try:
+        await api.backend.agent.reload()
+    except ConfigError as error:
+        raise CallerError(str(error), 500) from error
     return EMPTY

@@ -1,0 +1,165 @@
+"""Recordings of three servers and a client, played in their order against real agents: join, members, raft, autopilot,
+events, leaving, deaths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from cli_agents import Stage, sorted_lines
+from cli_recordings import Recording, load
+
+from pyconsul.testing.processes import AgentProcess, sees, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+APART = "docker1, docker2 and docker3 (127.0.0.43, .44, .45) each started"
+TOGETHER = "docker1, docker2 and docker3 (127.0.0.43, .44, .45) joined"
+TWO = "docker1 and docker2 joined, docker3 alone"
+PATIENCE_S = 20.0
+NEEDS_NO_PATIENCE = re.compile(r"^(join|leave|force-leave|event|exec)$")
+
+EXCEPTIONS = {
+    "operator raft: list-peers shortly after the join": "whether the third server has its vote yet is a matter of time",
+    "operator autopilot: state right after a change of leader": "ours has a state from its first moment as leader",
+}
+
+NODE_ID = re.compile(r"\b[0-9a-f]{8}\b(?!-)")
+INFO_VALUE = re.compile(r"^(\t(?!acl|bootstrap|known|leader |server|version = 1|protocol|prerelease).*? =).*$", re.M)
+RTT = re.compile(r"rtt: [0-9.]+ ms")
+PORTS = re.compile(r"read tcp 127.0.0.\d+:\d+->127.0.0.\d+:\d+: read: .*")
+STATE = re.compile(
+    r'((?:Last Contact|Last Term|Last Index|Failure Tolerance|Leader|Status):\s+|"(?:LastContact|StableSince|Status)": |'
+    r'"(?:LastTerm|LastIndex|FailureTolerance|OptimisticFailureTolerance)": |"Leader": )[^\n,]*'
+)
+SECONDS = re.compile(r"Completed in [0-9.]+ seconds")
+"""What the notes of the recordings say to vary."""
+
+
+def masked(recording: Recording, text: str) -> str:
+    text = RTT.sub("rtt: TIME", NODE_ID.sub("NODEID", PORTS.sub("REASON", SECONDS.sub("SECONDS", text))))
+    if recording.group == "info":
+        text = INFO_VALUE.sub(r"\1 VALUE", text)
+    if recording.argv[:3] == ["operator", "autopilot", "state"]:
+        text = sorted_lines(STATE.sub(r"\1VALUE", text))
+    if recording.argv[-1] == "list-peers" or "list-peers" in recording.argv or "-near=_agent" in recording.argv:
+        text = sorted_lines(re.sub(r"leader  |follower", "ROLE    ", text))
+    return text
+
+
+class Cluster(Stage):
+    """What happens between the recordings. Each change is made once, when the first setup names it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        for number in (1, 2, 3):
+            self.agent(f"docker{number}", 42 + number, "-bootstrap-expect", "2")
+        self.done: set[str] = set()
+
+    def once(self, what: str) -> bool:
+        new = what not in self.done
+        self.done.add(what)
+        return new
+
+    def leads(self, name: str) -> AgentProcess:
+        """Makes this server the leader."""
+        agent = self.agents[name]
+
+        def does() -> bool:
+            if agent.leader_address().startswith(f"{agent.address}:"):
+                return True
+            node_id = agent.request("GET", "/v1/agent/self").json()["Config"]["NodeID"]
+            agent.request("PUT", f"/v1/operator/raft/transfer-leader?id={node_id}")
+            return False
+
+        wait_for(f"{name} leads", does)
+        return agent
+
+    def status(self, name: str, status: int) -> None:
+        for agent in self.agents.values():
+            if agent.running and agent.name != name:
+                wait_for(
+                    f"{agent.name} sees {name} with status {status}",
+                    partial(lambda agent: agent.members().get(name) == status, agent),
+                )
+
+    def together(self, *names: str) -> None:
+        for name in names:
+            wait_for(f"{name} sees all", partial(sees, self.agents[name], set(names)))
+        first = self.agents[names[0]]
+        servers = {name for name in names if name.startswith("docker")}
+        wait_for(f"{names} are in the catalog", lambda: first.catalog() >= set(names))
+        wait_for(f"{servers} vote", lambda: first.voters() >= servers)
+
+    def prepare(self, recording: Recording) -> None:
+        setup = recording.setup
+        if setup.startswith(TOGETHER) and self.once("together"):
+            self.leads("docker2")
+        if recording.title == "operator raft: list-peers":
+            self.together("docker1", "docker2", "docker3")
+            self.leads("docker2")
+        if "client1 (127.0.0.46) joined" in setup and self.once("client"):
+            client = self.agent("client1", 46, "-retry-join", self.block.address(43), server=False)
+            client.start()
+            self.together("docker1", "docker2", "docker3", "client1")
+        if "client1 was killed" in setup and self.once("client killed"):
+            self.agents["client1"].kill9()
+            self.status("client1", 4)
+        if recording.title == "leave: extra argument":
+            self.agents["client1"].start()
+            self.together("docker1", "docker2", "docker3", "client1")
+        if "docker3 left and was started again" in setup and self.once("docker3 again"):
+            self.agents["docker3"].wait_exit()
+            self.agents["docker3"].start()
+        if "docker3 left, came" in setup and self.once("docker3 joins"):
+            self.agents["docker3"].request("PUT", f"/v1/agent/join/{self.block.address(43)}")
+            self.together("docker1", "docker2", "docker3")
+        if "the leader was killed" in setup and self.once("leader killed"):
+            self.leads("docker2").kill9()
+            self.status("docker2", 4)
+            self.leads("docker1")
+        if recording.title == "force-leave: failed server":
+            self.status("docker2", 4)
+        if recording.title == "operator raft: remove-peer by id":
+            self.agents["docker2"].start()
+            self.agents["docker2"].request("PUT", f"/v1/agent/join/{self.block.address(43)}")
+            self.together("docker1", "docker2", "docker3")
+            self.leads("docker1")
+        if recording.title == "leave: leader server":
+            self.together("docker1", "docker2", "docker3")
+            self.leads("docker1")
+
+    def ids(self, recording: Recording) -> Recording:
+        """``-id`` of the recorded docker2 is that of ours."""
+        if recording.name != "remove-peer by id":
+            return recording
+        node_id = self.agents["docker2"].request("GET", "/v1/agent/self").json()["Config"]["NodeID"]
+        argv = [f"-id={node_id}" if word.startswith("-id=") else word for word in recording.argv]
+        return Recording(**{name: getattr(recording, name) for name in Recording.__struct_fields__} | {"argv": argv})
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path)
+    yield cluster
+    cluster.close()
+
+
+def test_recordings_of_three_servers(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(cluster.folder)
+    for agent in cluster.agents.values():
+        agent.start(wait=False)
+    for agent in cluster.agents.values():
+        agent.wait_until_serving()
+    for recording in load():
+        if not recording.setup.startswith((APART, TOGETHER, TWO)):
+            continue
+        cluster.prepare(recording)
+        patience_s = 0 if NEEDS_NO_PATIENCE.match(recording.group) else PATIENCE_S
+        if recording.exit == 1:
+            patience_s = 0
+        cluster.play(cluster.ids(recording), EXCEPTIONS, partial(masked, recording), patience_s)
+    cluster.report("three servers and a client")
