@@ -203,13 +203,21 @@ def test_an_address_is_no_invalid_json(site: Site) -> None:
 
 
 def test_leaving_an_edited_value_asks_first(site: Site) -> None:
-    page = site.open("dc1/kv/app/motd/edit")
+    page = site.open("dc1/kv/app/")
+    page.get_by_role("link", name="motd").click()
     page.get_by_role("button", name="Edit", exact=True).click()
     field = page.get_by_role("textbox", name="Value of app/motd")
     field.fill("unsaved")
     page.get_by_role("link", name="Nodes").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("not saved")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(field).to_have_value("unsaved")
+    page.go_back()
+    expect(dialog).to_contain_text("not saved")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(field).to_have_value("unsaved")
+    page.get_by_role("button", name="Cancel").click()
     dialog.get_by_role("button", name="Cancel").click()
     expect(field).to_have_value("unsaved")
     page.get_by_role("link", name="Nodes").click()
@@ -249,7 +257,8 @@ def test_moving_a_folder_and_selected_keys(site: Site, seeded: Cluster) -> None:
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("To the folder").fill("to")
     dialog.get_by_role("button", name="Move 2 keys").click()
-    expect(dialog).to_contain_text("from/001")  # reported: the target exists
+    expect(dialog).to_contain_text("2 of 2, 1 failed")
+    expect(dialog.get_by_role("listitem").last).to_contain_text("to/001")
     assert get(agent, "from/001") is not None and get(agent, "from/000") is None
     entry = get(agent, "to/001")
     assert entry is not None and entry["Value"] == b"in the way" and get(agent, "to/000") is not None
@@ -302,6 +311,8 @@ def test_search_below_a_folder_in_names_and_values(site: Site) -> None:
     expect(page.get_by_text("a haystack with a pin")).to_be_visible()
     page.reload()
     expect(page.get_by_text("a haystack with a pin")).to_be_visible()
+    page.get_by_role("searchbox", name="Search all keys below app/").fill("")
+    expect(page.get_by_role("link", name="sub/deep/needle")).to_be_visible()  # all keys in one list
 
 
 def test_invalidating_a_session_updates_the_open_key(site: Site, seeded: Cluster) -> None:

@@ -91,7 +91,7 @@ export function App(): JSX.Element {
           onClose={() => { leaving.value = null; }}
           onConfirm={() => leaving.value?.go()}
         >
-          <p>{leaving.value.question} Leaving loses them.</p>
+          <p>{leaving.value.question} Leaving loses what you typed.</p>
         </Confirm>
       )}
       {helpOpen.value && <Help />}

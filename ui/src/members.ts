@@ -51,6 +51,8 @@ export interface ServerHealth {
   ID: string;
   Name: string;
   LastContact: string;
+  LastTerm: number;
+  Leader: boolean;
   Healthy: boolean;
 }
 

@@ -48,11 +48,11 @@ export function setGuard(ask: (() => string) | null): void {
 export function go(path: string, replace = false): void {
   const move = () => {
     guard = null;
-    const state: Saved = { at: replace ? position : ++position };
-    if (replace) history.replaceState(state, "", href(path));
+    if (replace) history.replaceState({ at: position } satisfies Saved, "", href(path));
     else {
       saveScroll();
-      history.pushState(state, "", href(path));
+      position++;
+      history.pushState({ at: position } satisfies Saved, "", href(path));
     }
     arrive(0, !replace);
   };

@@ -8,9 +8,11 @@ import { diffLines } from "../diff";
 import { formatBytes } from "../format";
 import { formatJson, jsonProblem } from "../json";
 import { type RawEntry, VALUE_BYTES_MAX, flagsName, putKey, readKey } from "../kv";
-import { setGuard } from "../router";
+import { leaving, setGuard } from "../router";
 import { wrap } from "../settings";
 import { Button, Notice, toast } from "../ui";
+
+const UNSAVED = "The changes to this value are not saved.";
 
 /** Text fields turn every line end into LF; what they cannot give back is edited as base64. */
 type LineEnds = "LF" | "CR LF" | "mixed";
@@ -161,7 +163,7 @@ export function Editor({ opened, current, onClose }: EditorProps): JSX.Element {
   const changedElsewhere = current === null || current.ModifyIndex > base.ModifyIndex;
 
   useEffect(() => {
-    setGuard(() => (dirty ? "The changes to this value are not saved." : ""));
+    setGuard(() => (dirty ? UNSAVED : ""));
     return () => setGuard(null);
   }, [dirty]);
 
@@ -251,7 +253,7 @@ export function Editor({ opened, current, onClose }: EditorProps): JSX.Element {
       <div class="toolbar">
         <Button kind="primary" writes disabled={!dirty || saving || draft.bytes === null || flagsProblem !== ""} title="Ctrl+S" onClick={() => void save(false)}>Save</Button>
         <Button writes disabled={!dirty || saving || draft.bytes === null || flagsProblem !== ""} title="Ctrl+Shift+S" onClick={() => void save(true)}>Save and close</Button>
-        <Button onClick={() => { if (!dirty || window.confirm("The changes to this value are not saved. Leave them?")) onClose(); }}>
+        <Button onClick={() => (dirty ? (leaving.value = { question: UNSAVED, go: onClose }) : onClose())}>
           {dirty ? "Cancel" : "Close"}
         </Button>
         <span class="hint">{formatBytes(draft.bytes?.length ?? 0)}{dirty ? ", not saved" : ""}</span>

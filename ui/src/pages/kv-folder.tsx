@@ -3,7 +3,6 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { call } from "../api";
 import { fromBase64 } from "../bytes";
-import { leader } from "../cluster";
 import { formatBytes, formatNumber, plural } from "../format";
 import { matcher } from "../filter";
 import { Icon } from "../icons";
@@ -260,7 +259,8 @@ function Parent({ dc, prefix }: { dc: string; prefix: string }): JSX.Element | n
 
 /** Size, flags and lock of the rows on screen, read a few at a time. */
 function useDetails(generation: number): { get: (path: string) => RawEntry | undefined; want: (rows: Row[]) => void } {
-  const [entries, setEntries] = useState<Map<string, RawEntry>>(new Map());
+  const entries = useRef(new Map<string, RawEntry>());
+  const [, setVersion] = useState(0);
   const state = useRef({ wanted: [] as string[], running: 0, read: new Map<string, number>(), generation });
   state.current.generation = generation;
   const alive = useRef(true);
@@ -282,12 +282,9 @@ function useDetails(generation: number): { get: (path: string) => RawEntry | und
       void call<RawEntry[]>("GET", keyUrl(path), { query: { stale: "" }, accept: [404] })
         .then(({ data, status }) => {
           if (!alive.current) return;
-          setEntries((old) => {
-            const next = new Map(old);
-            if (status === 404) next.delete(path);
-            else next.set(path, data[0]);
-            return next;
-          });
+          if (status === 404) entries.current.delete(path);
+          else entries.current.set(path, data[0]);
+          setVersion((version) => version + 1);
         })
         .catch(() => own.read.delete(path)) // read again when the list changes; the banner tells what is wrong
         .finally(() => {
@@ -304,6 +301,5 @@ function useDetails(generation: number): { get: (path: string) => RawEntry | und
     pump();
   };
   useEffect(() => want(last.current), [generation]);
-  void leader.value;
-  return { get: (path) => entries.get(path), want };
+  return { get: (path) => entries.current.get(path), want };
 }

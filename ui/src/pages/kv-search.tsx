@@ -14,7 +14,7 @@ import { Button, Empty, Link, Loading, Notice } from "../ui";
 
 const VALUES_BYTES_MAX = 16 * 1024 * 1024;
 const VALUES_KEYS_MAX = 20_000;
-const HITS_MAX = 5000;
+const HITS_MAX = 100_000;
 
 interface Hit {
   key: string;
@@ -25,7 +25,7 @@ export function SearchBelow({ dc, prefix, open }: { dc: string; prefix: string; 
   return (
     <>
       <Button icon="search" pressed={open} onClick={() => setQuery("below", open ? "" : "1")}>
-        {open ? "Back to the list" : "Search below"}
+        {open ? "Back to the folder" : "Search below"}
       </Button>
       {open && <SearchPanel dc={dc} prefix={prefix} />}
     </>
@@ -42,10 +42,7 @@ export function SearchPanel({ dc, prefix, name = "q" }: { dc: string; prefix: st
   useEffect(() => {
     let stopped = false;
     setError("");
-    if (text.length < 2) {
-      setHits(null);
-      return undefined;
-    }
+    setHits(null);
     const timer = setTimeout(() => {
       search(prefix, text, values).then(
         (found) => {
@@ -92,14 +89,12 @@ export function SearchPanel({ dc, prefix, name = "q" }: { dc: string; prefix: st
         </label>
       </div>
       {error && <Notice level="bad" title={error} />}
-      {text.length < 2 ? (
-        <p class="hint">Two letters or more. The search covers every key {prefix && <>that begins with <code class="break">{prefix}</code></>}.</p>
-      ) : hits === null ? (
+      {hits === null ? (
         !error && <Loading what="matching keys" />
       ) : (
         <>
-          <p role="status" class="hint">{plural(hits.length, "match", "matches")}. {note}</p>
-          {hits.length > 0 ? <DataTable label="Matching keys" columns={columns} rows={hits} rowKey={({ key }) => key} /> : <Empty title={`Nothing contains “${text}”`} />}
+          <p role="status" class="hint">{text === "" ? `${plural(hits.length, "key")}, in all folders` : plural(hits.length, "match", "matches")}. {note}</p>
+          {hits.length > 0 ? <DataTable label="Matching keys" columns={columns} rows={hits} rowKey={({ key }) => key} /> : <Empty title={text === "" ? "There are no keys here" : `Nothing contains “${text}”`} />}
         </>
       )}
     </section>
@@ -108,7 +103,7 @@ export function SearchPanel({ dc, prefix, name = "q" }: { dc: string; prefix: st
 
 async function search(prefix: string, text: string, values: boolean): Promise<{ hits: Hit[]; note: string }> {
   const wanted = text.toLowerCase();
-  if (!values) {
+  if (!values || text === "") {
     const names = await listNames(prefix);
     const hits = names.filter((key) => key.slice(prefix.length).toLowerCase().includes(wanted));
     return { hits: hits.slice(0, HITS_MAX).map((key) => ({ key, excerpt: "" })), note: cut(hits.length) };

@@ -40,10 +40,12 @@ interface Facts {
   docker: Docker | null;
   expected: number;
   host: string;
+  /** Names of the servers that autopilot calls unhealthy. */
+  sick: string[];
 }
 
 /** The first that holds. */
-export function verdict({ servers, members, checks, docker, expected, host }: Facts): Verdict {
+export function verdict({ servers, members, checks, docker, expected, host, sick }: Facts): Verdict {
   if (unreachableSince.value !== null)
     return { level: "bad", word: "Unreachable", text: `${host} does not answer since ${formatTime(unreachableSince.value)}. What is shown below is how it was then.` };
   const voters = servers.filter(({ Voter }) => Voter);
@@ -60,6 +62,9 @@ export function verdict({ servers, members, checks, docker, expected, host }: Fa
   const losses = spare === 0 ? "it survives no further loss" : `it survives ${spare} more ${spare === 1 ? "loss" : "losses"}`;
   if (down.length > 0)
     return { level: "bad", word: "Degraded", text: `${joinWords(down.map(({ Node }) => Node))} ${down.length === 1 ? "is" : "are"} not alive. The cluster works, ${losses}.` };
+  const ailing = voters.filter(({ Node }) => sick.includes(Node)).map(({ Node }) => Node);
+  if (ailing.length > 0)
+    return { level: "bad", word: "Degraded", text: `${joinWords(ailing)} ${ailing.length === 1 ? "is" : "are"} alive, but ${ailing.length === 1 ? "lags" : "lag"} behind or ${ailing.length === 1 ? "does" : "do"} not answer the leader in time.` };
   const troubled: string[] = [];
   const critical = checks.filter(({ Status: status }) => status === "critical");
   if (critical.length > 0) {
@@ -114,7 +119,10 @@ export function OverviewPage({ dc }: { dc: string }): JSX.Element {
       </>
     );
   }
-  const found = verdict({ servers, members: list, checks: checks.data.value ?? [], docker, expected, host: window.location.host });
+  const sick = (health.data.value?.Servers ?? []).filter(({ Healthy }) => !Healthy).map(({ Name }) => Name);
+  const found = verdict({ servers, members: list, checks: checks.data.value ?? [], docker, expected, host: window.location.host, sick });
+  // A client agent has no part in Raft: then autopilot's word for it.
+  const term = stats.term ?? health.data.value?.Servers?.find((each) => each.Leader)?.LastTerm;
   const tip = Math.max(0, ...servers.map(({ LastIndex }) => LastIndex));
   const serverMembers = list.filter(isServer);
   const leadingNode = servers.find((server) => server.Leader) ?? servers.find(({ Address }) => Address === leader.value);
@@ -128,8 +136,8 @@ export function OverviewPage({ dc }: { dc: string }): JSX.Element {
 
       <dl class="figures">
         <Figure term="Leader" value={leader.value ? (leadingNode?.Node ?? leader.value) : "none"} detail={leader.value || "no election has been won"} />
-        <Figure term="Term" value={stats.term ?? "–"} detail="of the election" />
-        <Figure term="Commit index" value={stats.commit_index ? formatNumber(Number(stats.commit_index)) : "–"} detail={stats.applied_index === stats.commit_index ? "all applied here" : `${Number(stats.commit_index) - Number(stats.applied_index)} not applied yet`} />
+        <Figure term="Term" value={term === undefined ? "–" : String(term)} detail="of the election" />
+        <Figure term="Commit index" value={stats.commit_index ? formatNumber(Number(stats.commit_index)) : tip > 0 ? formatNumber(tip) : "–"} detail={commitDetail(stats)} />
         <Figure term="Voters" value={String(servers.filter(({ Voter }) => Voter).length)} detail={`of ${plural(servers.length, "server")}`} />
         <Figure term="Data age" value={raft.at.value ? formatSpan(now.value - Math.max(raft.at.value, members.at.value)) : "–"} detail={`read from ${self.data.value?.Config.NodeName ?? window.location.host}`} />
       </dl>
@@ -192,6 +200,12 @@ export function OverviewPage({ dc }: { dc: string }): JSX.Element {
       </section>
     </>
   );
+}
+
+function commitDetail(stats: Record<string, string>): string {
+  if (!stats.commit_index) return "the leader's log";
+  const waiting = Number(stats.commit_index) - Number(stats.applied_index);
+  return waiting > 0 ? `${formatNumber(waiting)} not applied yet` : "all applied here";
 }
 
 /** A Go duration without needless digits. */
