@@ -88,6 +88,16 @@ class ForwardedBackend:
         return getattr(self._inner, name)
 
 
+class ForwardedApi(Api):
+    """Its own errors, too, are those of another server for who asked."""
+
+    def check_datacenter(self, name: str) -> None:
+        try:
+            super().check_datacenter(name)
+        except PyconsulError as error:
+            raise _forwarded(error)  # noqa: B904 - the same error
+
+
 class ForwardedHttp:
     """``serve`` for the HttpService. Blocked endpoints and networks are the client agent's business and not looked at
     again; limits of sizes are this server's."""
@@ -115,7 +125,7 @@ class ForwardedHttp:
         app = self._apps.get(node)
         if app is None:
             backend = cast(AgentBackend, ForwardedBackend(self._backend, node))
-            app = App(Api(backend, self._settings, EventBuffer(), self._clock, self._random))
+            app = App(ForwardedApi(backend, self._settings, EventBuffer(), self._clock, self._random))
             self._apps[node] = app
             if len(self._apps) > APPS_MAX:
                 self._apps.popitem(last=False)

@@ -288,6 +288,14 @@ class Cluster:
         agent.arguments += ["-node", name, "-bind", address, "-client", address, *self.extra, *extra]
         return agent
 
+    def new_client(self, number: int, extra: Sequence[str] = (), name: str = "") -> AgentProcess:
+        """As ``new_agent``, but a client agent, which joins the first server; it is cleaned up."""
+        name, address = name or f"client{number}", self.block.address(number)
+        agent = AgentProcess(name, address, self.folder, [])
+        agent.arguments = ["-data-dir", str(agent.data_dir), "-node", name, "-bind", address, "-client", address]
+        agent.arguments += ["-retry-join", self.agents[0].address, *self.extra, *extra]
+        return self.add(agent)
+
     def add(self, agent: AgentProcess) -> AgentProcess:
         self._more.append(agent)
         return agent
