@@ -82,7 +82,7 @@ nobody, in Consul as here, so that this test fails against both.
 | waiting for a key that is not there | woken by its creation only; Consul also wakes some for other keys |
 | a disk without room | writes are refused with 503, reads go on |
 | `/v1/openapi.json`, `/v1/internal/ui/sessions`, `/v1/operator/raft/transfer-leader` | additions |
-| `[null]` as a transaction | 400; Consul drops the connection |
+| `[null]` as a transaction | an empty one; Consul drops the connection |
 """
 
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import gzip
 import html
+import math
 import posixpath
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from urllib.parse import quote
 
+from pyconsul.api.blocking import FAILED_READ_HEAD
 from pyconsul.api.context import Api
 from pyconsul.api.errors import error_response
 from pyconsul.api.httpdate import DateLine
-from pyconsul.api.limits import HEADER_SLACK_BYTES, HttpSettings, may_write, parse_networks
+from pyconsul.api.limits import HEADER_SLACK_BYTES, HttpSettings, RateLimit, may_write, parse_networks
 from pyconsul.api.params import NO_QUERY, Query
 from pyconsul.api.request import Request, unescape
 from pyconsul.api.response import HTML_HEAD, TEXT_HEAD, Answer, Response, text_response
@@ -56,6 +58,10 @@ class App:
         self.api.settings = settings
         self._blocked = tuple(prefix.encode() for prefix in settings.block_endpoints)
         self._always_pretty = settings.dev_mode
+        self._rate: RateLimit | None = None
+        if not math.isinf(settings.rpc_rate):
+            self._rate = RateLimit(settings.rpc_rate, settings.rpc_max_burst, self.api.clock.monotonic())
+        self._short_way = not self._blocked and not self._networks and self._rate is None
         self.head_bytes_max = settings.max_header_bytes + HEADER_SLACK_BYTES
         added = b"".join(
             b"%b: %b\r\n" % (_header_name(name), _header_value(value))
@@ -78,7 +84,7 @@ class App:
                     request.known = True
                     route, size = found
                     handler = route.handlers.get(request.method)
-                    if handler is not None and not self._blocked and not self._networks:
+                    if handler is not None and self._short_way:
                         request.argument = target[size:]
                         return handler(self.api, request)
             return self._handle_slowly(request)
@@ -127,6 +133,8 @@ class App:
             return text_response(405, f"method {json.to_text(request.method)} not allowed", allow)
         if request.method not in READ_METHODS and not may_write(self._networks, request.peer):
             return text_response(403, RESTRICTED)
+        if self._rate is not None and route.asks_cluster and not self._rate.take(self.api.clock.monotonic()):
+            return Response(429, b"", FAILED_READ_HEAD if request.method == b"GET" and route.tells_index else b"")
         return handler(self.api, request)
 
     def _unknown(self, request: Request, path: bytes, query: bytes) -> Answer:

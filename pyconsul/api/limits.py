@@ -6,6 +6,7 @@ HTTP reference, "Configuration of this layer". A reload replaces the whole objec
 from __future__ import annotations
 
 import ipaddress
+import math
 from typing import Union
 
 import msgspec
@@ -48,6 +49,9 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     ui_enabled: bool = False
     dev_mode: bool = False
     session_ttl_min_ns: int = 10 * SECOND
+    rpc_rate: float = math.inf
+    """Requests per second that need the cluster's state; above ``rpc_max_burst`` at once they get 429."""
+    rpc_max_burst: int = 1000
 
     other_body_max: int = 1_048_576
     """JSON bodies of endpoints that have no limit of their own."""
@@ -71,6 +75,25 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     def txn_body_max(self) -> int:
         """The larger of the two sizes bounds a transaction."""
         return max(self.kv_max_value_size, self.txn_max_req_len)
+
+
+class RateLimit:
+    """A bucket of tokens: ``burst`` of them at first, refilled at ``rate`` for each second."""
+
+    def __init__(self, rate: float, burst: int, now: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = float(burst)
+        self._filled = now
+
+    def take(self, now: float) -> bool:
+        """False: none is left."""
+        self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
+        self._filled = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
 
 
 class ClientLimit:

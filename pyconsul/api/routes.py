@@ -12,8 +12,10 @@ from pyconsul.api import (
     agent_monitor,
     agent_services,
     catalog,
+    coordinate,
     event,
     health,
+    keyring,
     kv,
     openapi,
     operator,
@@ -33,15 +35,25 @@ PREFIX_SLASHES_MAX = 7
 """More slashes than in the longest prefix; what follows them belongs to the argument."""
 
 
-class Route:
-    """A path, or with a slash at its end the beginning of paths. Methods in the order in which ``Allow`` names them."""
+OF_THE_AGENT = ("/v1/agent/", "/v1/event/list", "/v1/openapi.json")
+WITH_INDEX = ("/v1/session/", "/v1/catalog/", "/v1/health/", "/v1/coordinate/", "/v1/internal/ui/")
+WITHOUT_INDEX = ("/v1/health/service/", "/v1/catalog/datacenters", "/v1/coordinate/datacenters")
 
-    __slots__ = ("allow", "handlers", "path")
+
+class Route:
+    """A path, or with a slash at its end the beginning of paths. Methods in the order in which ``Allow`` names them.
+
+    ``asks_cluster``: what it needs counts against the rate of requests. ``tells_index``: its errors have an index too.
+    """
+
+    __slots__ = ("allow", "asks_cluster", "handlers", "path", "tells_index")
 
     def __init__(self, path: str, **handlers: Handler) -> None:
         self.path = path.encode()
         self.handlers = {method.encode(): handler for method, handler in handlers.items()}
         self.allow = b",".join([b"OPTIONS", *self.handlers])
+        self.asks_cluster = not path.startswith(OF_THE_AGENT)
+        self.tells_index = path.startswith(WITH_INDEX) and path not in WITHOUT_INDEX
 
 
 class Router:
@@ -126,6 +138,11 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/agent/health/service/id/", GET=agent_health.by_id),
     Route("/v1/agent/health/service/name/", GET=agent_health.by_name),
     Route("/v1/agent/maintenance", PUT=agent_checks.node_maintenance),
+    Route("/v1/coordinate/datacenters", GET=coordinate.datacenters),
+    Route("/v1/coordinate/nodes", GET=coordinate.nodes),
+    Route("/v1/coordinate/node/", GET=coordinate.node),
+    Route("/v1/coordinate/update", PUT=coordinate.update),
+    Route("/v1/operator/keyring", GET=keyring.list_keys, POST=keyring.install, PUT=keyring.use, DELETE=keyring.remove),
     Route("/v1/operator/raft/configuration", GET=operator.raft_configuration),
     Route("/v1/operator/raft/peer", DELETE=operator.remove_peer),
     Route("/v1/operator/raft/transfer-leader", PUT=operator.transfer_leader, POST=operator.transfer_leader),

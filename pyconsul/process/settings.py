@@ -61,6 +61,8 @@ def http_settings(config: RuntimeConfig) -> HttpSettings:
         ui_enabled=config.ui.enabled or bool(config.ui.dir),
         dev_mode=config.dev,
         session_ttl_min_ns=int(config.session_ttl_min_seconds * SECOND),
+        rpc_rate=limits.rpc_rate,
+        rpc_max_burst=limits.rpc_max_burst,
     )
 
 

@@ -441,3 +441,37 @@ async def test_the_root_and_the_page() -> None:
     site.api.ui_handler = lambda request: Response(200, request.path)
     assert (await site.ask("GET", "/ui/index.html")).body == b"/ui/index.html"
     assert b"Location: /ui/\r\n" in (await site.ask("GET", "/ui")).head
+
+
+class SlowClock:
+    """Stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return self.now
+
+
+async def test_requests_above_the_rate_are_turned_away() -> None:
+    site = Site()
+    clock = SlowClock()
+    site.api.clock = clock
+    site.app.configure(HttpSettings(rpc_rate=2.0, rpc_max_burst=3))
+    for _ in range(3):
+        assert (await site.ask("PUT", "/v1/kv/a", b"1")).status == 200
+    refused = await site.ask("PUT", "/v1/kv/a", b"1")
+    assert (refused.status, refused.body, refused.head) == (429, b"", b"")
+    read = await site.ask("GET", "/v1/catalog/nodes")
+    assert read.status == 429 and b"X-Consul-Index: 1\r\n" in read.head
+    assert (await site.ask("GET", "/v1/agent/services")).status == 200, "the agent's own do not count"
+    clock.now += 0.5
+    assert (await site.ask("GET", "/v1/kv/a")).status == 200
+    assert (await site.ask("GET", "/v1/kv/a")).status == 429
+    clock.now += 100.0
+    assert [(await site.ask("GET", "/v1/kv/a")).status for _ in range(4)] == [200, 200, 200, 429]
+    site.app.configure(HttpSettings())
+    assert (await site.ask("GET", "/v1/kv/a")).status == 200
