@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -176,19 +177,20 @@ def test_the_server_in_use_is_killed(cluster: Cluster, client: AgentProcess) -> 
     wait_for("the client knows all again", lambda: sees(client, names))
 
 
-@pytest.mark.parametrize("ending", ["terminate", "interrupt", "leave"])
-def test_it_leaves_when_it_ends(cluster: Cluster, ending: str) -> None:
-    agent = cluster.new_client({"terminate": 21, "interrupt": 22, "leave": 23}[ending])
-    agent.start()
+def test_it_leaves_when_it_ends(cluster: Cluster) -> None:
+    agents = [cluster.new_client(number) for number in (21, 22, 23)]
     first = cluster.agents[0]
-    wait_for("it is registered", lambda: agent.name in first.catalog())
-    if ending == "leave":
-        assert agent.request("PUT", "/v1/agent/leave", timeout_s=30).status == 200
+    for agent in agents:
+        agent.start()
+    for agent in agents:
+        wait_for("it is registered", lambda name=agent.name: name in first.catalog())  # type: ignore[misc]
+    agents[0].signal(signal.SIGTERM)
+    agents[1].signal(signal.SIGINT)
+    assert agents[2].request("PUT", "/v1/agent/leave", timeout_s=30).status == 200
+    for agent in agents:
         assert agent.wait_exit() == 0
-    else:
-        assert (agent.terminate() if ending == "terminate" else agent.interrupt()) == 0
-    wait_for("it has left", lambda: first.members()[agent.name] == 3)
-    wait_for("it is gone from the catalog", lambda: agent.name not in first.catalog())
+        assert first.members()[agent.name] == 3, "left"
+        wait_for("it is gone from the catalog", lambda name=agent.name: name not in first.catalog())  # type: ignore[misc]
 
 
 def test_without_servers(tmp_path: Path) -> None:
