@@ -33,12 +33,11 @@ def cpu_s(pid: int) -> float:
 
 
 def wait_until_idle(agent: AgentProcess) -> None:
-    last = cpu_s(agent.pid)
+    times = [0.0] * 20
 
     def idle() -> bool:
-        nonlocal last
-        before, last = last, cpu_s(agent.pid)
-        return last - before < 0.01
+        times.append(cpu_s(agent.pid))
+        return times[-1] - times.pop(0) < 0.1
 
     wait_for("the agent has taken all readers in", idle, 120.0)
 
