@@ -249,6 +249,13 @@ export function compare(items: Imported[], current: Map<string, RawEntry>): Diff
   });
 }
 
+/** The longest folder that all of these keys are in. */
+export function commonFolder(keys: string[]): string {
+  let common = keys[0] ?? "";
+  for (const key of keys) while (!key.startsWith(common)) common = common.slice(0, -1);
+  return common.slice(0, common.lastIndexOf("/") + 1);
+}
+
 export function download(name: string, content: BlobPart, type = "application/octet-stream"): void {
   const url = URL.createObjectURL(new Blob([content], { type }));
   const link = document.createElement("a");

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { errorText } from "../api";
 import { formatBytes, plural } from "../format";
-import { type Progress, type RawEntry, type Write, copying, deletion, listBelow, moving, readKey, restoring, valueSize, writeAll } from "../kv";
+import { type Progress, type RawEntry, type Write, commonFolder, copying, deletion, listBelow, moving, readKey, restoring, valueSize, writeAll } from "../kv";
 import { folderPath, keyPath } from "../paths";
 import { go, location_ } from "../router";
 import { Button, Dialog, Loading, Notice, toast } from "../ui";
@@ -21,15 +21,24 @@ export interface Job {
 const TYPED_FROM = 20;
 const UNDO_BYTES_MAX = 32 * 1024 * 1024;
 const SAMPLE = 8;
+const ONE_BY_ONE_MAX = 20;
 
 const VERBS = { delete: ["Delete", "Deleted"], move: ["Move", "Moved"], copy: ["Copy", "Copied"] } as const;
 
+/** The entries behind keys and folders. Many keys of one folder are read by listing that folder once. */
 export async function collect(paths: string[], alone = false): Promise<RawEntry[]> {
   const found = new Map<string, RawEntry>();
-  for (const path of paths) {
-    const list = path.endsWith("/") && !alone ? await listBelow(path) : [await readKey(path)].filter((entry) => entry !== null);
-    for (const entry of list) found.set(entry.Key, entry);
+  const keys = new Set(paths.filter((path) => alone || !path.endsWith("/")));
+  const prefixes = paths.filter((path) => !keys.has(path));
+  if (keys.size > ONE_BY_ONE_MAX) {
+    for (const entry of await listBelow(commonFolder([...keys]))) if (keys.has(entry.Key)) found.set(entry.Key, entry);
+  } else {
+    for (const key of keys) {
+      const entry = await readKey(key);
+      if (entry) found.set(key, entry);
+    }
   }
+  for (const prefix of prefixes) for (const entry of await listBelow(prefix)) found.set(entry.Key, entry);
   return [...found.values()];
 }
 

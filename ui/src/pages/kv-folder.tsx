@@ -12,7 +12,7 @@ import { createPath, folderPath, keyPath, paths } from "../paths";
 import { go, location_ } from "../router";
 import { type Column, DataTable, compareText } from "../table";
 import { Badge, Button, CopyButton, Empty, FilterBox, Link, Loading, NothingFound, PageHead, Waiting, toast } from "../ui";
-import { type Job, BulkDialog } from "./kv-bulk";
+import { type Job, BulkDialog, collect } from "./kv-bulk";
 import { ImportDialog } from "./kv-import";
 import { KeyPanel } from "./kv-key";
 import { SearchBelow } from "./kv-search";
@@ -93,8 +93,7 @@ export function FolderPage({ dc, prefix }: { dc: string; prefix: string }): JSX.
     setSelected(next);
   };
   const exportAll = async (prefixes: string[]) => {
-    const lists = await Promise.all(prefixes.map(async (path) => (path === "" || path.endsWith("/") ? listBelow(path) : (await listBelow(path)).filter(({ Key }) => Key === path))));
-    const entries = lists.flat();
+    const entries = prefixes.includes("") ? await listBelow("") : await collect(prefixes);
     download(`${(prefix || "kv").replace(/[^\w.-]+/g, "-").replace(/^-|-$/g, "")}.json`, exportText(entries), "application/json");
     toast(`Exported ${plural(entries.length, "key")}`);
   };

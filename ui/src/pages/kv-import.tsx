@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { errorText } from "../api";
 import { plural } from "../format";
-import { type Difference, type Progress, compare, listBelow, readExport, writeAll } from "../kv";
+import { type Difference, type Progress, commonFolder, compare, listBelow, readExport, writeAll } from "../kv";
 import { Button, Dialog, Notice, toast } from "../ui";
 
 const SHOWN = 12;
@@ -21,7 +21,7 @@ export function ImportDialog({ prefix, onClose }: { prefix: string; onClose: () 
     setFound(null);
     try {
       const items = readExport(content).map((item) => ({ ...item, key: below ? prefix + item.key : item.key }));
-      const common = commonPrefix(items.map(({ key }) => key));
+      const common = commonFolder(items.map(({ key }) => key));
       const current = new Map((await listBelow(common)).map((entry) => [entry.Key, entry]));
       setFound(compare(items, current));
     } catch (problem) {
@@ -101,11 +101,4 @@ export function ImportDialog({ prefix, onClose }: { prefix: string; onClose: () 
       </div>
     </Dialog>
   );
-}
-
-function commonPrefix(keys: string[]): string {
-  if (keys.length === 0) return "";
-  let common = keys[0];
-  for (const key of keys) while (!key.startsWith(common)) common = common.slice(0, -1);
-  return common.slice(0, common.lastIndexOf("/") + 1);
 }
