@@ -1,0 +1,70 @@
+"""Services of real agents: they outlive the process, other agents do not have them, events find them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pyconsul.testing.processes import AgentProcess, Cluster, wait_for
+
+
+def register(agent: AgentProcess, **definition: object) -> None:
+    answer = agent.request("PUT", "/v1/agent/service/register", json.dumps(definition).encode())
+    assert (answer.status, answer.body) == (200, b""), answer
+
+
+def services(agent: AgentProcess) -> set[str]:
+    return set(agent.request("GET", "/v1/agent/services").json())
+
+
+def instances(agent: AgentProcess, service: str) -> list[tuple[str, str]]:
+    """(node, id of the service) of those that pass."""
+    answer = agent.request("GET", f"/v1/health/service/{service}?passing")
+    assert answer.status == 200, answer
+    return [(each["Node"]["Node"], each["Service"]["ID"]) for each in answer.json()]
+
+
+def test_services_outlive_the_process(tmp_path: Path) -> None:
+    with Cluster(tmp_path, size=1) as cluster:
+        cluster.start()
+        agent = cluster.agents[0]
+        register(agent, Name="web", Port=80, Tags=["a"], Check={"TTL": "1h"})
+        register(agent, Name="gone", Port=81)
+        assert agent.request("PUT", "/v1/agent/check/pass/service:web?note=fine").status == 200
+        assert agent.request("PUT", "/v1/agent/service/deregister/gone").status == 200
+        agent.kill9()
+        agent.start()
+        agent.wait_for_leader()
+        assert services(agent) == {"web"}
+        check = agent.request("GET", "/v1/agent/checks").json()["service:web"]
+        assert (check["Status"], check["Output"]) == ("passing", "fine")
+        assert wait_for("the catalog has it", lambda: instances(agent, "web")) == [("docker1", "web")]
+        # What others remove from the catalog comes back, at the latest when the agent starts again.
+        body = json.dumps({"Node": "docker1", "ServiceID": "web"}).encode()
+        assert agent.request("PUT", "/v1/catalog/deregister", body).status == 200
+        assert instances(agent, "web") == []
+        agent.terminate()
+        agent.start()
+        wait_for("the service is back in the catalog", lambda: instances(agent, "web"))
+    cluster.assert_no_tracebacks()
+
+
+def test_services_belong_to_their_agent(three_servers: Cluster) -> None:
+    first, second, third = three_servers.agents
+    register(first, Name="web", Tags=["blue"], Check={"TTL": "1h", "Status": "passing"})
+    register(second, Name="web", Tags=["green"], Check={"TTL": "1h", "Status": "passing"})
+    assert services(first) == services(second) == {"web"} and services(third) == set()
+    assert sorted(instances(third, "web")) == [("docker1", "web"), ("docker2", "web")]
+    assert third.request("PUT", "/v1/agent/check/fail/service:web").status == 500, "that check is another agent's"
+    assert second.request("PUT", "/v1/agent/check/fail/service:web").status == 200
+    assert instances(third, "web") == [("docker1", "web")]
+
+    def names(agent: AgentProcess) -> list[str]:
+        return [event["Name"] for event in agent.request("GET", "/v1/event/list").json()]
+
+    assert third.request("PUT", "/v1/event/fire/for-blue?service=^web$&tag=blu").status == 200
+    assert third.request("PUT", "/v1/event/fire/for-all").status == 200
+    for agent in three_servers.agents:
+        wait_for(f"{agent.name} has the last event", lambda agent=agent: "for-all" in names(agent))  # type: ignore[misc]
+    wait_for("the agent with the service has the event", lambda: "for-blue" in names(first))
+    assert "for-blue" not in names(second) + names(third)
