@@ -107,6 +107,12 @@ class StateMachine:
         """The second half of ``restore``, for callers that read the snapshot in another thread."""
         self.store.replace(contents)
 
+    def dismantle(self) -> Iterator[None]:
+        """Takes the state apart in steps of a few milliseconds: freeing a million entries at once takes long, and left
+        to the garbage collector they stay for long. Nobody may use the state machine, or read its store, any more."""
+        self._handlers.clear()
+        return self.store.kv.dismantle()
+
     # Keys
 
     def _kv_set(self, index: int, command: commands.KVSet) -> object:

@@ -26,6 +26,7 @@ from pyconsul.errors import (
 )
 from pyconsul.fsm.apply import StateMachine
 from pyconsul.fsm.commands import AnyCommand
+from pyconsul.log import pairs
 from pyconsul.net.raft_transport import RaftTransport
 from pyconsul.raft.core import Raft
 from pyconsul.raft.messages import (
@@ -48,6 +49,9 @@ FULL_DISK_SECONDS = 1.0
 
 FULL_DISK = "no space left on device: writes are refused until there is"
 FULL_DISK_UNKNOWN = "no space left on device: this write waits for room and may still be carried out"
+
+PROGRESS_FROM = 50_000
+"""Entries still to be applied from which on the log tells how it goes on."""
 
 APPLY_SECONDS_MAX = 0.02
 """Longest stretch of applying before the event loop gets a turn."""
@@ -125,6 +129,7 @@ class RaftLoop:
         self._tick_handle: asyncio.TimerHandle | None = None
         self._last_tick = clock.monotonic()
         self._tick_rest = 0.0  # of a tick: time that passed and was not counted yet
+        self._progress_told = 0.0
         self._stopped = False
         self._leader_term_applied = 0
         self._configuration_index = -1
@@ -469,6 +474,7 @@ class RaftLoop:
                     answers.append((proposal.done, LeadershipLostError()))
             count += 1
             if count % APPLY_CHECK_EVERY == 0 and self._clock.monotonic() > deadline:
+                self._tell_progress(entry.index)
                 break
         if entry.index > core.applied_index:
             core.applied(entry.index)
@@ -484,6 +490,14 @@ class RaftLoop:
             self._apply_scheduled = True
             self._loop.call_soon(self._apply)
         self.wake()
+
+    def _tell_progress(self, index: int) -> None:
+        """Once a second while there is much to catch up with, as after the start on a long log."""
+        behind = self.core.commit_index - index
+        now = self._clock.monotonic()
+        if behind >= PROGRESS_FROM and now - self._progress_told >= 1.0:
+            self._progress_told = now
+            self._logger.info("applying the log", extra=pairs(index=index, of=self.core.commit_index))
 
     def snapshot_restored(self, machine: StateMachine) -> None:
         """A snapshot of the leader took the place of the state; goes on applying what came after it."""

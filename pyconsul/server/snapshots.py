@@ -228,6 +228,10 @@ class SnapshotWork:
         raft.snapshot_restored(machine)
         old.store.watches.fire_all()
         self._logger.info("Installed remote snapshot", extra=pairs(index=meta.index))
+        if self._taking is not None:  # it is of the old state
+            await asyncio.gather(self._taking, return_exceptions=True)
+        for _ in old.dismantle():
+            await asyncio.sleep(0)
 
     async def stop(self) -> None:
         for task in (self._taking, self._installing_task, *self._reading):

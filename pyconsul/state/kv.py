@@ -26,6 +26,7 @@ Names = list[bytes]
 Entries = list[KVEntry]
 _modify_index = attrgetter("modify_index")
 _VIEW_STEP = 512
+_DISMANTLE_STEP = 5000
 
 
 class KVData:
@@ -135,6 +136,18 @@ class KVTable:
         self._index = 0
         self._views: list[weakref.ref[KVView]] = []
         self.tombstones = Tombstones(journal)
+
+    def dismantle(self) -> Iterator[None]:
+        """Empties the table for good, some thousand entries at a step."""
+        entries, order = self._data.entries, self._data.order
+        while entries:
+            for _ in range(min(_DISMANTLE_STEP, len(entries))):
+                entries.popitem()
+            yield
+        while order:
+            for _ in range(min(_DISMANTLE_STEP, len(order))):
+                order.pop()
+            yield
 
     def _take(self, data: KVData) -> None:
         self._data = data
