@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from conftest import DESKTOP
-from seeding import EXAMPLES, LOCK_FLAGS, call, get, put, put_many, session
+from seeding import DN, EXAMPLES, LOCK_FLAGS, NETWORK, call, get, put, put_many, session
 from site_under_test import Site
 
 from pyconsul.testing.processes import Cluster
@@ -92,6 +92,16 @@ def test_a_folder_that_is_also_a_key_shows_its_value(site: Site) -> None:
     page = site.open("dc1/kv/odd/folder/")
     expect(page.get_by_role("heading", name="This folder is also a key")).to_be_visible()
     expect(page.get_by_label("Value as text")).to_have_text("a folder's own value")
+
+
+def test_a_networks_value_is_readable_from_its_folder(site: Site, seeded: Cluster) -> None:
+    page = site.open(f"dc1/kv/{DN}network/{NETWORK}/")
+    shown = page.get_by_label("Value as JSON")
+    expect(shown).to_contain_text('"name": "prod_net"')
+    page.get_by_role("button", name="Unfolded").click()
+    expect(shown).to_contain_text('"Pool": "10.0.0.0/24"')
+    page.get_by_role("button", name="Delete this key alone").click()
+    expect(page.get_by_role("dialog")).to_contain_text("This deletes the key")
 
 
 def test_creating_in_a_folder_after_a_reload(site: Site, seeded: Cluster) -> None:

@@ -28,6 +28,7 @@ def test_the_overview_says_in_a_sentence_how_the_cluster_is(site: Site, seeded: 
     page = site.open("")
     expect(page.locator("#verdict")).to_contain_text("1 check is critical: db answers on outside", timeout=LIVE_MS)
     assert site.path == "dc1/overview"
+    expect(page.locator(".boot")).to_have_count(0)
     leader = seeded.leader().name
     expect(page.locator(".card.leader")).to_contain_text(leader)
     expect(page.get_by_text("up to date")).to_have_count(2)

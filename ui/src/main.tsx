@@ -7,4 +7,6 @@ import { startShortcuts } from "./shortcuts";
 startRouter();
 startMonitor();
 startShortcuts();
-render(<App />, document.getElementById("app") as HTMLElement);
+const root = document.getElementById("app") as HTMLElement;
+root.replaceChildren(); // the words for browsers that cannot run this
+render(<App />, root);

@@ -75,7 +75,7 @@ export function KeyPanel({ dc, entryKey, folderToo = false }: { dc: string; entr
         <Button icon="move" writes disabled={missing} onClick={() => setJob({ kind: "move", base: parentOf(entryKey), paths: [entryKey] })}>Rename</Button>
         <Button icon="copy" writes disabled={missing} onClick={() => setJob({ kind: "copy", base: parentOf(entryKey), paths: [entryKey] })}>Duplicate</Button>
         <Button icon="down" onClick={() => download(nameOf(entryKey), fromBase64(shown.Value) as BlobPart)}>Download</Button>
-        <Button icon="trash" kind="danger" writes disabled={missing} onClick={() => setJob({ kind: "delete", base: parentOf(entryKey), paths: [entryKey] })}>Delete</Button>
+        <Button icon="trash" kind="danger" writes disabled={missing} onClick={() => setJob({ kind: "delete", base: parentOf(entryKey), paths: [entryKey] })}>{folderToo ? "Delete this key alone" : "Delete"}</Button>
       </div>
       {entry?.Session && <SessionBox dc={dc} id={entry.Session} heldKey={entryKey} />}
       <Value entry={shown} />
@@ -126,7 +126,7 @@ function Meta({ dc, entry }: { dc: string; entry: RawEntry }): JSX.Element {
           ["Flags", `${entry.Flags}${flagsName(entry.Flags) ? ` (${flagsName(entry.Flags)})` : ""}`],
           ["Created at index", entry.CreateIndex],
           ["Changed at index", entry.ModifyIndex],
-          ["Locked", entry.LockIndex === 0 ? "never since it was last written without a lock" : entry.LockIndex === 1 ? "once so far" : `${entry.LockIndex} times so far`],
+          ["Locked", entry.LockIndex === 0 ? "never" : entry.LockIndex === 1 ? "once so far" : `${entry.LockIndex} times so far`],
         ]}
       />
       <p class="actions">

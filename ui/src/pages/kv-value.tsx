@@ -3,11 +3,11 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { asText, hexDump, imageType } from "../bytes";
 import { formatBytes } from "../format";
-import { formatJson, jsonPieces, jsonProblem } from "../json";
+import { formatJson, jsonPieces, jsonProblem, unfold } from "../json";
 import { wrap } from "../settings";
 import { Button, Notice } from "../ui";
 
-export type View = "JSON" | "Text" | "Hex" | "Image";
+export type View = "JSON" | "Unfolded" | "Text" | "Hex" | "Image";
 
 const COLOURED_BYTES_MAX = 64 * 1024;
 const SHOWN_FIRST = 256 * 1024;
@@ -18,11 +18,26 @@ export function viewsOf(key: string, bytes: Uint8Array): View[] {
   if (imageType(bytes)) views.push("Image");
   const text = asText(bytes);
   if (text !== null) {
-    if (key.endsWith(".json") || (/^\s*[[{]/.test(text) && jsonProblem(text) === null)) views.push("JSON");
+    if (key.endsWith(".json") || (/^\s*[[{]/.test(text) && jsonProblem(text) === null)) {
+      views.push("JSON");
+      if (unfolded(text) !== "") views.push("Unfolded");
+    }
     views.push("Text");
   }
   views.push("Hex");
   return views;
+}
+
+/** JSON with the JSON texts in its strings unfolded, as libnetwork nests them; "" when there are none. */
+function unfolded(text: string): string {
+  if (text.length > COLOURED_BYTES_MAX || !text.includes('\\"')) return "";
+  try {
+    const parsed: unknown = JSON.parse(text);
+    const found = JSON.stringify(unfold(parsed));
+    return found === JSON.stringify(parsed) ? "" : found;
+  } catch {
+    return ""; // no JSON, nothing to unfold
+  }
 }
 
 export function ValueView({ bytes, view }: { bytes: Uint8Array; view: View }): JSX.Element {
@@ -30,6 +45,7 @@ export function ValueView({ bytes, view }: { bytes: Uint8Array; view: View }): J
   if (view === "Image") return <ImageView bytes={bytes} />;
   if (view === "Hex") return <pre class="code" tabIndex={0} aria-label="Value as hex">{hexDump(bytes)}</pre>;
   const text = asText(bytes) ?? "";
+  if (view === "Unfolded") return <JsonView text={unfolded(text)} />;
   return view === "JSON" ? <JsonView text={text} /> : <TextView text={text} label="Value as text" />;
 }
 
