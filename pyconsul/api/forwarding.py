@@ -17,7 +17,7 @@ from pyconsul.errors import PyconsulError
 from pyconsul.server.client_http import HttpAnswer
 
 LOCAL_PREFIX = b"/v1/agent/"
-LOCAL_PATHS = (b"/v1/event/list",)
+LOCAL_PATHS = (b"/v1/event/list", b"/v1/operator/keyring")
 
 
 class Exchange(Protocol):

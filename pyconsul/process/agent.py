@@ -10,9 +10,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 from pyconsul.agent.runtime_config import RuntimeConfig
 from pyconsul.clock import Clock, Random
+from pyconsul.codec.base64 import corrupt_at, decode_base64
 from pyconsul.gossip.context import GossipEvent
 from pyconsul.gossip.member import Member
 from pyconsul.log import pairs
@@ -21,14 +23,20 @@ from pyconsul.process.forwarded import ForwardedHttp
 from pyconsul.process.info import Stats, raft_stats
 from pyconsul.process.member_agent import MemberAgent
 from pyconsul.process.settings import gossip_config, http_settings, server_config
+from pyconsul.records.catalog import Coordinate
+from pyconsul.server.backend import KeyringAnswer
 from pyconsul.server.client_answers import ClientAnswers
 from pyconsul.server.client_http import HttpService
 from pyconsul.server.consensus import Consensus
+from pyconsul.server.coordinates import PERIOD_SECONDS, CoordinateBatches
+from pyconsul.server.gossip_keys import KeyOperation
 from pyconsul.server.gossip_loop import GossipPool
 from pyconsul.server.membership import Membership, server_of, view_of
 from pyconsul.server.node import ConsensusServer
 from pyconsul.server.operators import Operators
 from pyconsul.server.server_tags import server_tags
+
+DEV_COORDINATE_SECONDS = 0.1
 
 
 class Agent(MemberAgent):
@@ -51,6 +59,7 @@ class Agent(MemberAgent):
             server_config(config, node_id, data_dir), self._clock, self._random, self._part_logger, self._fatal
         )
         self._forwarded: ForwardedHttp
+        self._coordinates: CoordinateBatches
 
     @property
     def consensus(self) -> Consensus:
@@ -65,6 +74,9 @@ class Agent(MemberAgent):
         await server.open()
         clients = ClientAnswers(server.rpc, server.consensus)
         self._started.append(clients.stop)
+        period = DEV_COORDINATE_SECONDS if self.config.dev else PERIOD_SECONDS
+        self._coordinates = CoordinateBatches(server.consensus.write, self._part_logger, period)
+        self._started.append(self._coordinates.stop)
         self._forwarded = ForwardedHttp(self, http_settings(self.config), self._clock, self._random)
         HttpService(self._forwarded.serve).register(server.rpc)
         try:
@@ -112,6 +124,10 @@ class Agent(MemberAgent):
         # The answer to the request that asked for this goes out first.
         asyncio.get_running_loop().call_later(0.1, self.ended.set)
 
+    async def _read_key(self, key: str) -> bytes | None:
+        entry = self.consensus.store.kv.get(key.encode())
+        return entry.value if entry is not None else None
+
     def _role_stats(self) -> Stats:
         consensus = self.consensus
         return {
@@ -125,6 +141,31 @@ class Agent(MemberAgent):
             },
             "raft": raft_stats(self._server, self._clock.monotonic()),
         }
+
+    async def keyring(self, operation: str, key: str, relay_factor: int, local_only: bool) -> list[KeyringAnswer]:
+        """On all members of both pools, or with ``local_only`` of the LAN."""
+        pools = [self.lan] if self.wan is None or local_only else [self.wan, self.lan]
+        wrong = corrupt_at(key)
+        if wrong is not None:
+            why = f"illegal base64 data at input byte {wrong}"
+            return [KeyringAnswer(pool is self.wan, self.datacenter, {}, {}, 0, {}, why) for pool in pools]
+        raw = decode_base64(key)
+        reports = await asyncio.gather(
+            *(pool.keyring(cast(KeyOperation, operation), raw, relay_factor) for pool in pools)
+        )
+        return [
+            KeyringAnswer(
+                pool is self.wan, self.datacenter, report.keys, report.primary_keys, report.nodes, report.messages,
+                report.error,
+            )
+            for pool, report in zip(pools, reports, strict=True)
+        ]  # fmt: skip
+
+    def update_coordinate(self, coordinate: Coordinate) -> None:
+        self._coordinates.add(coordinate)
+
+    async def _send_coordinate(self, coordinate: Coordinate) -> None:
+        self._coordinates.add(coordinate)
 
     def _configured(self, config: RuntimeConfig) -> None:
         self._forwarded.configure(http_settings(config))

@@ -11,18 +11,21 @@ import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import cast
+from urllib.parse import quote
 
 from pyconsul.agent.runtime_config import RuntimeConfig
 from pyconsul.api.forwarding import client_routes
 from pyconsul.api.request import Request
 from pyconsul.api.routes import ROUTES, Route
 from pyconsul.clock import Clock, Random
-from pyconsul.errors import PyconsulError, RpcError
+from pyconsul.codec import json
+from pyconsul.errors import CallerError, PyconsulError, RpcError
 from pyconsul.gossip.context import GossipEvent
 from pyconsul.gossip.member import ALIVE, FAILED
 from pyconsul.log import pairs
 from pyconsul.process.info import Stats
 from pyconsul.process.member_agent import MemberAgent
+from pyconsul.records.catalog import Coordinate
 from pyconsul.server.backend import ConsensusApi
 from pyconsul.server.client_http import HttpAnswer
 from pyconsul.server.client_rpc import ClientConsensus, ClientRpc, HttpExchange
@@ -91,8 +94,30 @@ class ClientAgent(MemberAgent):
         # The answer to the request that asked for this goes out first.
         asyncio.get_running_loop().call_later(0.1, self.ended.set)
 
+    async def _read_key(self, key: str) -> bytes | None:
+        target = f"/v1/kv/{quote(key)}?raw&stale".encode()
+        answer = await self.rpc.request(self.node_name, b"GET", target)
+        return answer.body if answer.status == 200 else None
+
     def _role_stats(self) -> Stats:
         return {"consul": {"acl": "disabled", "known_servers": str(len(self.servers)), "server": "false"}}
+
+    def update_coordinate(self, coordinate: Coordinate) -> None:
+        raise CallerError("this agent is no server", 500)  # requests for it are passed on
+
+    async def _send_coordinate(self, coordinate: Coordinate) -> None:
+        body = {
+            "Node": coordinate.node,
+            "Coord": {
+                "Vec": coordinate.vec,
+                "Error": coordinate.error,
+                "Adjustment": coordinate.adjustment,
+                "Height": coordinate.height,
+            },
+        }
+        answer = await self.rpc.request(self.node_name, b"PUT", b"/v1/coordinate/update", json.encode(body))
+        if answer.status != 200:
+            raise CallerError(answer.body.decode(errors="replace"), answer.status)
 
     def _configured(self, config: RuntimeConfig) -> None:
         """Nothing but what all agents take."""

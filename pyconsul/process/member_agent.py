@@ -16,20 +16,25 @@ from pyconsul.agent.local_services import LocalServices
 from pyconsul.agent.local_state import LocalState
 from pyconsul.agent.logging import AgentLog
 from pyconsul.agent.runtime_config import RuntimeConfig
+from pyconsul.api.events import concerns
 from pyconsul.api.routes import ROUTES, Route
 from pyconsul.api.server import HttpServer
 from pyconsul.clock import Clock, Random, SystemClock, system_random
-from pyconsul.errors import CallerError, ConfigError
+from pyconsul.codec.user_event import decode_user_event
+from pyconsul.errors import CallerError, ConfigError, DecodeError, PyconsulError
 from pyconsul.gossip.context import GossipEvent
+from pyconsul.gossip.coordinate import Coordinate as GossipCoordinate
 from pyconsul.gossip.member import Member
 from pyconsul.log import pairs
 from pyconsul.net.dial import join_host_port
 from pyconsul.process.debug_config import debug_config
 from pyconsul.process.info import Stats, build_stats, local_stats, runtime_stats
 from pyconsul.process.joining import RetryJoin, join_error_text
+from pyconsul.process.remote_exec import EVENT_NAME, RemoteExec
 from pyconsul.process.settings import gossip_config, http_settings
-from pyconsul.records.catalog import Node
-from pyconsul.server.backend import ConsensusApi, MemberInfo, OperatorApi
+from pyconsul.records.catalog import Coordinate, Node
+from pyconsul.server.backend import ConsensusApi, KeyringAnswer, MemberInfo, OperatorApi
+from pyconsul.server.coordinates import send_interval
 from pyconsul.server.gossip_loop import GossipPool
 from pyconsul.ui.files import BuiltFiles, FolderFiles
 from pyconsul.ui.handler import UiHandler
@@ -85,6 +90,9 @@ class MemberAgent(ABC):
             lambda: self.consensus, self._own_node, self._clock, self._random, logger,
             None if config.dev else LocalFiles(data_dir), config.enable_script_checks,
         )  # fmt: skip
+        self._remote_exec = RemoteExec(
+            self.node_name, self._read_key, lambda command: self.consensus.write(command), logger
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._started: list[Callable[[], Awaitable[None]]] = []
         self._left = False
@@ -119,6 +127,17 @@ class MemberAgent(ABC):
     @abstractmethod
     def _role_stats(self) -> Stats:
         """The groups ``consul`` and, on servers, ``raft`` of ``info``."""
+
+    @abstractmethod
+    def update_coordinate(self, coordinate: Coordinate) -> None: ...
+
+    @abstractmethod
+    async def _send_coordinate(self, coordinate: Coordinate) -> None:
+        """Hands this node's coordinate to the servers. Raises PyconsulError."""
+
+    @abstractmethod
+    async def _read_key(self, key: str) -> bytes | None:
+        """The value of a key, whatever a server has. Raises PyconsulError."""
 
     @abstractmethod
     async def leave(self) -> None:
@@ -162,6 +181,8 @@ class MemberAgent(ABC):
         if config.join.retry_wan and self.wan is not None:
             self._retry_join(self.wan, config.join.retry_wan, "WAN")
         self._spawn(self._rejoin(self.lan))
+        if not config.disable_coordinates:
+            self._spawn(self._send_coordinates())
         if self.wan is not None:
             self._spawn(self._rejoin(self.wan))
 
@@ -314,7 +335,32 @@ class MemberAgent(ABC):
                 f'1 error occurred:\n\t* error broadcasting event to segment "": {error}\n\n', 500
             ) from error
 
+    async def keyring(self, operation: str, key: str, relay_factor: int, local_only: bool) -> list[KeyringAnswer]:
+        """Servers know better."""
+        raise CallerError("keyring operations must run against a server node", 500)
+
+    def wan_coordinates(self) -> list[Coordinate]:
+        """Of the servers of this datacenter, by the names of their nodes."""
+        if self.wan is None:
+            return []
+        suffix = f".{self.datacenter}"
+        return [
+            _coordinate(name.removesuffix(suffix), found)
+            for name, found in sorted(self.wan.coordinates().items())
+            if name.endswith(suffix)
+        ]
+
     # Inside
+
+    async def _send_coordinates(self) -> None:
+        """Tells the servers where this node is, at a rate that many agents can have together."""
+        while True:
+            seconds = send_interval(len(self.lan.members()))
+            await asyncio.sleep(seconds + self._random.uniform(0, seconds))
+            try:
+                await self._send_coordinate(_coordinate(self.node_name, self.lan.coordinate()))
+            except PyconsulError as error:
+                self._logger.error("Coordinate update error", extra=pairs(error=error))
 
     _NO_WAN = ""
     """Why there is no WAN pool to join."""
@@ -366,9 +412,22 @@ class MemberAgent(ABC):
             self._new_leader_event()
             self.local.sync_soon()
             return
+        if event.name == EVENT_NAME:
+            self._exec_event(event)
+            return
         self.http.events.receive(
             event.name, event.payload, event.ltime, self.node_name, self.local.state.tags_by_service()
         )
+
+    def _exec_event(self, event: GossipEvent) -> None:
+        if self.config.disable_remote_exec:
+            return
+        try:
+            asked = decode_user_event(event.payload, event.ltime)
+        except DecodeError:  # another program's event
+            return
+        if concerns(asked, self.node_name, self.local.state.tags_by_service()):
+            self._spawn(self._remote_exec.run(asked.payload))
 
     def _own_node(self) -> Node:
         """How the leader registers this agent's node."""
@@ -389,6 +448,10 @@ class MemberAgent(ABC):
             error = task.exception()
             if error is not None:
                 self._logger.error("a background task failed: error=%r", str(error), exc_info=error)
+
+
+def _coordinate(node: str, found: GossipCoordinate) -> Coordinate:
+    return Coordinate(node, list(found.vector), found.error, found.adjustment, found.height)
 
 
 def _info(member: Member) -> MemberInfo:

@@ -14,6 +14,7 @@ import msgspec
 from pyconsul.errors import PyconsulError
 from pyconsul.fsm.commands import AnyCommand
 from pyconsul.records.autopilot import AutopilotState
+from pyconsul.records.catalog import Coordinate
 from pyconsul.records.session import Session
 from pyconsul.state.store import Store
 
@@ -62,6 +63,19 @@ class MemberInfo(msgspec.Struct, frozen=True):
     delegate_min: int
     delegate_max: int
     delegate_cur: int
+
+
+class KeyringAnswer(msgspec.Struct, frozen=True):
+    """What the members of one pool say about their keys. ``keys``, ``primary_keys``: base64 to the number of members
+    that have it; ``nodes``: members; ``messages``: node to text. ``error``: empty when all is well."""
+
+    wan: bool
+    datacenter: str
+    keys: dict[str, int]
+    primary_keys: dict[str, int]
+    nodes: int
+    messages: dict[str, str]
+    error: str
 
 
 class ConsensusApi(Protocol):
@@ -146,6 +160,16 @@ class AgentApi(Protocol):
     def fire_event(self, name: str, payload: bytes) -> None:
         """Sends a gossip user event; name and payload as they are on the wire (codec.user_event). Raises CallerError
         (500) when too large."""
+
+    async def keyring(self, operation: str, key: str, relay_factor: int, local_only: bool) -> list[KeyringAnswer]:
+        """``operation``: list, install, use or remove; ``key`` in base64. WAN first, then LAN. Raises CallerError (500)
+        on an agent that is no server."""
+
+    def wan_coordinates(self) -> list[Coordinate]:
+        """Of the servers of this datacenter, by the names of their nodes."""
+
+    def update_coordinate(self, coordinate: Coordinate) -> None:
+        """Takes a node's coordinate, to be written with others within seconds."""
 
 
 class Backend(Protocol):

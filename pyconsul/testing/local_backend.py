@@ -23,7 +23,7 @@ from pyconsul.api.server import HttpServer
 from pyconsul.clock import Clock, SystemClock, random_uuid, system_random
 from pyconsul.errors import ApplyError, CallerError, PyconsulError
 from pyconsul.fsm.apply import StateMachine
-from pyconsul.fsm.commands import AnyCommand, AutopilotConfigSet, KVLock, Register, SessionDestroy, Txn
+from pyconsul.fsm.commands import AnyCommand, AutopilotConfigSet, CoordinateBatch, KVLock, Register, SessionDestroy, Txn
 from pyconsul.records.autopilot import AutopilotServer, AutopilotState
 from pyconsul.records.catalog import (
     CONSUL_SERVICE,
@@ -32,13 +32,14 @@ from pyconsul.records.catalog import (
     SERF_CHECK_ID,
     SERF_CHECK_NAME,
     Check,
+    Coordinate,
     Node,
     Service,
 )
 from pyconsul.records.session import Session
 from pyconsul.records.txn import TxnResult
 from pyconsul.server.autopilot import DEFAULTS
-from pyconsul.server.backend import MemberInfo, RaftPeer, ReadMeta, ReadMode
+from pyconsul.server.backend import KeyringAnswer, MemberInfo, RaftPeer, ReadMeta, ReadMode
 from pyconsul.server.lock_delays import LockDelays
 from pyconsul.server.session_timers import SessionTimers
 from pyconsul.state.effects import SessionCreated, SessionEnded
@@ -46,6 +47,7 @@ from pyconsul.state.store import Store
 from pyconsul.state.txn import precheck
 from pyconsul.version import CONSUL_API_VERSION
 
+COORDINATE_SECONDS = 1.0
 META = ReadMeta(known_leader=True, last_contact_ms=0, forwarded=False)
 
 
@@ -198,6 +200,8 @@ class LocalAgent:
         self.node_id = node_id
         self.left = False
         self.deliver: Callable[[str, bytes, int], object] = lambda name, payload, time: None
+        self.write_coordinates: Callable[[CoordinateBatch], object] = lambda batch: None
+        self.gathered: dict[str, Coordinate] = {}
         self._lamport_time = 0
         self._loop = asyncio.get_running_loop()
 
@@ -235,6 +239,32 @@ class LocalAgent:
         self._lamport_time += 1
         self._loop.call_soon(self.deliver, name, payload, self._lamport_time)
 
+    async def keyring(self, operation: str, key: str, relay_factor: int, local_only: bool) -> list[KeyringAnswer]:
+        """Nothing is encrypted here."""
+        if operation == "list":
+            why = "Keyring is empty (encryption not enabled)"
+        else:
+            why = "No keyring to modify (encryption not enabled)"
+        failed = "1/1 nodes reported failure"
+        return [
+            KeyringAnswer(wan, self.datacenter, {}, {}, 1, {self.members(wan)[0].name: why}, failed)
+            for wan in ((False,) if local_only else (True, False))
+        ]
+
+    def wan_coordinates(self) -> list[Coordinate]:
+        return [Coordinate(self.member.name, [0.0] * 8, 1.5, 0.0, 1.0e-5)]
+
+    def update_coordinate(self, coordinate: Coordinate) -> None:
+        self.gathered[coordinate.node] = coordinate
+        if len(self.gathered) == 1:
+            self._loop.call_later(COORDINATE_SECONDS, self._write_coordinates)
+
+    def _write_coordinates(self) -> None:
+        gathered, self.gathered = list(self.gathered.values()), {}
+        self.write_coordinates(
+            CoordinateBatch([(one.node, one.vec, one.error, one.adjustment, one.height) for one in gathered])
+        )
+
 
 class LocalBackend:
     """See the module. The catalog begins with this node, its serfHealth and its service ``consul``."""
@@ -255,6 +285,7 @@ class LocalBackend:
         tags = {"role": "consul", "dc": datacenter, "id": self.node_id, "port": str(rpc_port), "segment": ""}
         member = MemberInfo(node_name, address, 8301, tags, 1, 1, 5, 2, 2, 5, 4)
         self.agent = LocalAgent(member, datacenter, self.node_id)
+        self.agent.write_coordinates = self.consensus.apply
         addresses = {"lan": address, "lan_ipv4": address, "wan": address, "wan_ipv4": address}
         node = Node(self.node_id, node_name, address, datacenter, addresses, {"consul-network-segment": ""})
         random = system_random()

@@ -278,6 +278,8 @@ class Cluster:
         self.extra = list(extra)
         self.expect = size if expect is None else expect
         self.agents = [self.new_agent(number) for number in range(1, size + 1)]
+        self.clients: list[AgentProcess] = []
+        """Made by ``new_client``."""
         self._more: list[AgentProcess] = []
 
     def new_agent(self, number: int, extra: Sequence[str] = ()) -> AgentProcess:
@@ -294,6 +296,7 @@ class Cluster:
         agent = AgentProcess(name, address, self.folder, [])
         agent.arguments = ["-data-dir", str(agent.data_dir), "-node", name, "-bind", address, "-client", address]
         agent.arguments += ["-retry-join", self.agents[0].address, *self.extra, *extra]
+        self.clients.append(agent)
         return self.add(agent)
 
     def add(self, agent: AgentProcess) -> AgentProcess:
