@@ -82,11 +82,13 @@ class Answer:
 class Client:
     """Requests to one agent, one at a time; not to be shared between threads.
 
+    ``timeout_s``: how long the agent may be silent; None: for ever, as blocking queries want it.
     ``query``: parameters that go with every request (``dc``, ``ns``); ``read_query`` with every GET (``stale``).
     """
 
     def __init__(self, settings: Settings, query: Query = (), read_query: Query = ()) -> None:
         self.settings = settings
+        self.timeout_s: float | None = None
         self.query = tuple(query)
         self.read_query = tuple(read_query)
         self._connection: Connection | None = None
@@ -177,7 +179,7 @@ class Client:
         connection = self._connection
         if connection is None or not connection.idle():
             self.close()
-            connection = self._connection = Connection(self.settings)
+            connection = self._connection = Connection(self.settings, self.timeout_s)
         if self._aborted:
             raise Failure("request canceled")
         connection.send(self._head(method, target, body), body or b"")

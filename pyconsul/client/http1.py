@@ -1,4 +1,4 @@
-"""HTTP/1.1 on a blocking socket: one request at a time, no time-out of its own, errors in Go's words.
+"""HTTP/1.1 on a blocking socket: one request at a time, no time-out unless asked for, errors in Go's words.
 
 Written by hand because ``http.client`` takes longer to import than a whole command may run
 (docs/decisions/0008-command-line-client.md). Bounds: a header block of 64 KiB, a chunk size line of 256 bytes.
@@ -36,9 +36,9 @@ class Failure(Exception):
 class Connection:
     """A connection to an agent that can be used for one request after the other."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Raises Failure when it cannot be made."""
-        self._socket = _connect(settings)
+    def __init__(self, settings: Settings, timeout_s: float | None = None) -> None:
+        """``timeout_s``: how long the other side may be silent. Raises Failure when it cannot be made."""
+        self._socket = _connect(settings, timeout_s)
         self._rest = b""
         self.reusable = False
 
@@ -149,6 +149,8 @@ class Connection:
         return bool(data)
 
     def _describe(self, operation: str, error: OSError) -> str:
+        if isinstance(error, TimeoutError) and error.errno is None:
+            return f"{operation}: i/o timeout"
         alert = _tls_alert(error)
         if alert:
             return alert
@@ -180,16 +182,17 @@ def _parse_head(block: bytes) -> tuple[int, dict[str, str]]:
     return int(words[1]), headers
 
 
-def _connect(settings: Settings) -> socket.socket:
+def _connect(settings: Settings, timeout_s: float | None) -> socket.socket:
     if settings.socket_path:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(timeout_s)
         try:
             connection.connect(settings.socket_path)
         except OSError as error:
             connection.close()
             raise Failure(f"dial unix {settings.socket_path}: connect: {errno_text(error)}", refused=True) from error
     else:
-        connection = connect_tcp(settings.host, settings.connect_port)
+        connection = connect_tcp(settings.host, settings.connect_port, timeout_s)
     if settings.scheme == "https":
         from pyconsul.client.tls import wrap
 
@@ -197,7 +200,7 @@ def _connect(settings: Settings) -> socket.socket:
     return connection
 
 
-def connect_tcp(host: str, port: int) -> socket.socket:
+def connect_tcp(host: str, port: int, timeout_s: float | None = None) -> socket.socket:
     try:
         if "/" in host:
             raise socket.gaierror(socket.EAI_NONAME, "")
@@ -215,6 +218,7 @@ def connect_tcp(host: str, port: int) -> socket.socket:
         except OSError as error:
             failure = Failure(f"dial tcp {_join(str(address[0]), port)}: socket: {errno_text(error)}")
             continue
+        connection.settimeout(timeout_s)
         try:
             connection.connect(address)
         except OSError as error:

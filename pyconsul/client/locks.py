@@ -27,6 +27,8 @@ WAIT_S = 15
 LOCK_DELAY_RETRY_S = 5.0
 HELPER_END_S = 2.0
 PAUSE_SLICE_S = 0.1
+RENEWAL_TIMEOUT_S = 5.0
+"""An agent that is silent for so long is asked again."""
 RETRY_S = 1.0
 """Pause after an error of an agent or of the network."""
 
@@ -61,9 +63,13 @@ class Holder:
         self._ended = threading.Event()
         self._interrupted = False
         self._helpers: list[tuple[threading.Thread, Client]] = []
+        self._renewed_at = 0.0
+        self._on_lost: Callable[[], None] | None = None
+        self._telling = threading.Lock()
 
     def acquire(self, timeout_s: float | None) -> bool:
         """False when the time is up or ``interrupt`` was called. Raises ClientError."""
+        self._renewed_at = time.monotonic()
         try:
             body = json.dumps({"Name": self._session_name, "TTL": f"{SESSION_TTL_S}s"}).encode()
             self.session = str(self._client.put("/v1/session/create", (), body).json_object().get("ID", ""))
@@ -96,7 +102,15 @@ class Holder:
 
     def watch(self, on_lost: Callable[[], None]) -> None:
         """Begins to watch the held lock."""
-        self._help(lambda client: self._watch(client, on_lost))
+        self._on_lost = on_lost
+        self._help(self._watch)
+
+    def _lost(self) -> None:
+        """Tells it once."""
+        with self._telling:
+            on_lost, self._on_lost = self._on_lost, None
+        if on_lost is not None:
+            on_lost()
 
     def end_session(self) -> None:
         """Ends the helpers and the session, which releases whatever it still holds. Errors are of no use here: the
@@ -149,10 +163,15 @@ class Holder:
         thread.start()
 
     def _renew(self, client: Client) -> None:
+        """An agent that does not answer may be cut off from servers that end the session: then the lock counts as lost
+        once the session has not been renewed for its TTL, before the lock delay gives it to somebody else."""
+        client.timeout_s = RENEWAL_TIMEOUT_S
         pause_s = SESSION_TTL_S / 2
         while not self._ended.wait(pause_s):
+            began = time.monotonic()
             try:
                 client.put(f"/v1/session/renew/{self.session}")
+                self._renewed_at = began
                 pause_s = SESSION_TTL_S / 2
             except StatusError as error:
                 if error.code == 404:
@@ -160,8 +179,10 @@ class Holder:
                 pause_s = RETRY_S
             except ClientError:
                 pause_s = RETRY_S
+            if time.monotonic() - self._renewed_at >= SESSION_TTL_S and not self._ended.is_set():
+                self._lost()
 
-    def _watch(self, client: Client, on_lost: Callable[[], None]) -> None:
+    def _watch(self, client: Client) -> None:
         path, query = self._watched()
         index = 0
         left = self._retries
@@ -181,7 +202,7 @@ class Holder:
                 left -= 1
                 self._ended.wait(RETRY_S)
         if not self._ended.is_set():
-            on_lost()
+            self._lost()
 
     def _blocking_get(self, path: str, query: Query, index: int, deadline: float | None) -> Answer | None:
         """None when the time is up; without ``index`` it answers at once."""

@@ -11,7 +11,7 @@ from pyconsul.client.errors import ClientError
 from pyconsul.client.locks import InUseError, Lock, Semaphore
 from pyconsul.codec.go_flags import BOOL, DURATION, INT, STRING, Flag
 from pyconsul_cli.command import Command, CommandError, Context, failing
-from pyconsul_cli.handlers import StartError, ending, start
+from pyconsul_cli.handlers import StartError, die_with_us, ending, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _run_child(context: Context, events: queue.SimpleQueue[tuple[str, int]]) -> 
     environ = {**context.environ, "CONSUL_LOCK_HELD": "true"}
     stdin = context.io.stdin if context.flags.boolean("pass-stdin") else subprocess.DEVNULL
     try:
-        child = start(context.args[1:], context.flags.boolean("shell"), context.io, environ, stdin)
+        child = start(context.args[1:], context.flags.boolean("shell"), context.io, environ, stdin, die_with_us())
     except StartError as error:
         context.err(f"Error starting handler: {error}")
         return True
