@@ -18,11 +18,10 @@ Results = dict[tuple[str, str], str]
 """What differs, by file and scenario; "" when it holds."""
 
 NO_FILTER = "filter expressions are not there yet"
-ONLY_TTL = "only TTL checks are run; others are refused"
+NO_GRPC = "gRPC and H2PING checks are not run; they are refused"
 MISSING = {
-    "check_register_interval_and_timeout_are_shown": ONLY_TTL,
-    "ttl_unknown_check": ONLY_TTL,
-    "service_register_check_spellings": ONLY_TTL,
+    "grpc_and_h2ping_checks_nobody_there": NO_GRPC,
+    "service_register_check_spellings": NO_GRPC,
     "agent_services_empty_filter_result": NO_FILTER,
     "service_register_check_ids": NO_FILTER,
     "service_register_empty_check_is_none": NO_FILTER,

@@ -39,6 +39,8 @@ AGENT = [
 ]
 """Of the agent's recordings those about its own services and checks."""
 
+CHECK_KINDS = "agent-check-kinds-slow"
+
 HTTP_CONFIG = HttpSettings(
     block_endpoints=["/v1/event", "/v1/kv/sec"],
     response_headers={"Access-Control-Allow-Origin": "*", "x-lower": "1"},
@@ -145,6 +147,12 @@ def test_dev_mode() -> None:
 
 def test_http_config() -> None:
     judge(play_here(["http-config"], HTTP_CONFIG, {"http-config"}), "http-config")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_checks_that_the_agent_runs() -> None:
+    judge(play_here([CHECK_KINDS], HttpSettings(ui_enabled=True), set()), CHECK_KINDS)
 
 
 @pytest.mark.slow

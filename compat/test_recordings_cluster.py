@@ -39,7 +39,7 @@ OWN_SERVICES = [
     "agent-service-read",
     "agent-service-register",
 ]
-AGENT_FILES = [*OWN_SERVICES, "agent-check-ttl"]
+AGENT_FILES = [*OWN_SERVICES, "agent-check-ttl", "agent-check-kinds-slow"]
 PARALLEL = 16
 
 LOST_QUORUM_AFTER_S = 15.0

@@ -24,9 +24,8 @@ from pyconsul.api.routes import ROUTES, Router
 PAGE = Path(__file__).parents[1] / "docs" / "compatibility.md"
 NOT_PLAYED = {
     "agent-anti-entropy-slow": "takes minutes; its rules have unit tests",
-    "agent-check-alias": "only TTL checks are run",
-    "agent-check-kinds-slow": "only TTL checks are run",
-    "agent-cluster": "parts of it need kinds of checks that are not run",
+    "agent-check-alias": "alias checks are not run",
+    "agent-cluster": "played against three servers only",
     "agent-join-leave": "parts of it belong to ACLs and Connect",
     "agent-members": "shows tags of Consul's own version",
     "agent-metrics-host": "not compared yet",
@@ -70,7 +69,7 @@ nobody, in Consul as here, so that this test fails against both.
 | prepared queries (`/v1/query…`) | 404 |
 | Connect, intentions, config entries (`/v1/connect/…`, `/v1/config…`, `/v1/agent/connect/…`) | 404 |
 | filter expressions (`filter=`) | refused on the agent's endpoints, not looked at elsewhere |
-| checks other than TTL checks | refused at registration |
+| checks other than TTL, HTTP and TCP checks | refused at registration |
 | sidecar services | refused at registration |
 | other datacenters | only the own one is known |
 | `cached` | accepted; every read is fresh |

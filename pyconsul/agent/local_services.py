@@ -13,15 +13,16 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
+from pyconsul.agent.check_runner import CheckRunner
 from pyconsul.agent.local_definitions import CheckDefinition, LocalCheck
 from pyconsul.agent.local_files import LocalFiles, SavedCheck
 from pyconsul.agent.local_state import LocalState
 from pyconsul.agent.local_sync import done, mark_differences, next_command
 from pyconsul.clock import Clock, Random
-from pyconsul.errors import PyconsulError
+from pyconsul.errors import PyconsulError, StorageError
 from pyconsul.fsm.commands import AnyCommand, Deregister, Register
 from pyconsul.log import pairs
-from pyconsul.records.catalog import Node, Service
+from pyconsul.records.catalog import CRITICAL, Node, Service
 from pyconsul.server.backend import ReadMeta, ReadMode
 from pyconsul.state.store import Store
 
@@ -71,6 +72,7 @@ class LocalServices:
         self._random = random
         self._logger = logger
         self._files = files
+        self._runner = CheckRunner(self._report, random)
         self._changing = asyncio.Lock()
         self._syncing = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -99,8 +101,10 @@ class LocalServices:
         """Begins to watch the time and to compare with the catalog."""
         self._full_sync_at = self._clock.monotonic()
         self._task = asyncio.get_running_loop().create_task(self._run())
+        self._runner.follow(self.state.checks)
 
     async def stop(self) -> None:
+        await self._runner.close()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -169,6 +173,21 @@ class LocalServices:
             await self._save((), after - before, (), before - after)
         await self.sync_changes()
 
+    async def _report(self, check_id: str, status: str, output: str) -> None:
+        """A result of a check that the agent carries out itself."""
+        async with self._changing:
+            check = self.state.checks.get(check_id)
+            if check is None:
+                return
+            old = check.record
+            self.state.set_status(check, status, output, self._clock.monotonic())
+            if old.status != status:
+                if status == CRITICAL:
+                    self._logger.warning("Check is now critical", extra=pairs(check=check_id))
+                await self._save_status([check_id])
+        if self.state.has_changes:
+            await self.sync_changes()
+
     # Catalog
 
     async def sync_changes(self) -> bool:
@@ -214,7 +233,7 @@ class LocalServices:
                 for check in expired:
                     self._logger.warning("Check missed TTL, is now critical", extra=pairs(check=check.record.check_id))
                 async with self._changing:
-                    await self._save((), [check.record.check_id for check in expired], (), ())
+                    await self._save_status([check.record.check_id for check in expired])
             if now >= reap_at:
                 reap_at = now + REAP_SECONDS
                 for service_id in self.state.overdue_services(now):
@@ -259,6 +278,8 @@ class LocalServices:
         self, services: Sequence[Service], checks: Iterable[str], gone_services: Sequence[str],
         gone_checks: Iterable[str],
     ) -> None:  # fmt: skip
+        if self._task is not None:
+            self._runner.follow(self.state.checks)
         files = self._files
         if files is None:
             return
@@ -275,6 +296,13 @@ class LocalServices:
                 files.remove_service(service_id)
 
         await self._on_disk(work)
+
+    async def _save_status(self, checks: Iterable[str]) -> None:
+        """For changes that nobody asked for: a disk that refuses must not end the watch over all checks."""
+        try:
+            await self._save((), checks, (), ())
+        except StorageError as error:
+            self._logger.error("failed to keep the status of checks", extra=pairs(error=error))
 
     async def _on_disk(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(None, work)
