@@ -82,6 +82,16 @@ def test_an_event_that_is_fired_is_listed(site: Site) -> None:
     expect(page.get_by_role("row").nth(1)).to_contain_text("<b>text</b>")
 
 
+def test_round_trip_times_to_every_other_node(site: Site) -> None:
+    page = site.open("dc1/nodes/docker1/round-trip-time")
+    table = page.get_by_role("table", name="Round-trip times")
+    expect(table.get_by_role("row")).to_have_count(3, timeout=60_000)
+    for name in ("docker2", "docker3"):
+        expect(table.get_by_role("row").filter(has_text=name)).to_contain_text("ms")
+    site.open("dc1/nodes")
+    expect(page.get_by_role("table", name="Nodes")).to_contain_text("Round trip")
+
+
 def test_a_failed_member_is_said_to_have_failed(browser: Any, fresh: Cluster) -> None:
     lost = fresh.followers()[0]
     with Site(browser, fresh.leader().http_url, DESKTOP) as site:

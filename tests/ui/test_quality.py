@@ -119,6 +119,7 @@ def test_a_walk_with_the_keyboard_alone(site: Site, seeded: Cluster) -> None:
     expect(search).to_be_focused()
     keyboard.type("docke")
     expect(page.get_by_role("row")).to_have_count(2)
+    expect(page.get_by_role("link", name="docker/")).to_be_visible()
     keyboard.press("Tab")
     while not page.get_by_role("link", name="docker/").evaluate("(each) => each === document.activeElement"):
         keyboard.press("Tab")
@@ -126,7 +127,10 @@ def test_a_walk_with_the_keyboard_alone(site: Site, seeded: Cluster) -> None:
         assert outline != "none", "the focus cannot be seen"
     keyboard.press("Enter")
     expect(page.locator("h1")).to_contain_text("docker")
+    first = page.get_by_role("link", name="network/")
+    expect(first).to_be_visible()
     keyboard.press("j")
+    expect(first).to_be_focused()
     keyboard.press("Enter")
     expect(page.locator("h1")).to_contain_text("network")
     keyboard.press("u")
