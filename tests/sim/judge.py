@@ -46,6 +46,7 @@ class Judge:
     committed: dict[int, Entry] = field(default_factory=dict)
     index_of: dict[bytes, int] = field(default_factory=dict)
     never: set[bytes] = field(default_factory=set)
+    submitted: set[bytes] = field(default_factory=set)
     hashes: dict[int, bytes] = field(default_factory=dict)
     commit_max: int = 0
     floor: int = 0
@@ -103,6 +104,8 @@ class Judge:
         if entry.kind == NORMAL:
             if entry.data in self.never:
                 raise Violation(f"a write that was refused for good is committed at {entry.index}")
+            if entry.data in self.submitted and entry.data in self.index_of:
+                raise Violation(f"one write is in the log twice: at {self.index_of[entry.data]} and {entry.index}")
             self.index_of[entry.data] = entry.index
 
     def step(self, node: Node) -> None:

@@ -1,6 +1,7 @@
+# ruff: noqa: E402 (run as a script it has to find the checkers first)
 """Runs seeds of both simulators on all cores; what fails is shrunk and told with the command that replays it.
 
-    python tests/sim/run_seeds.py COUNT [--first N] [--processes N] [--only servers|cores]
+python tests/sim/run_seeds.py COUNT [--first N] [--processes N] [--only servers|cores]
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -50,8 +52,9 @@ def main() -> int:
     jobs = [(kind, seed) for seed in range(chosen.first, chosen.first + chosen.count) for kind in kinds]
     totals: dict[str, Counter[str]] = {kind: Counter() for kind in kinds}
     failures = 0
-    with get_context("spawn").Pool(chosen.processes) as pool:
-        for number, (kind, seed, counts, failure) in enumerate(pool.imap_unordered(run_job, jobs, chunksize=8), 1):
+    with ProcessPoolExecutor(chosen.processes, get_context("spawn")) as pool:
+        for number, future in enumerate(as_completed([pool.submit(run_job, job) for job in jobs]), 1):
+            kind, seed, counts, failure = future.result()
             totals[kind].update(counts)
             if failure:
                 failures += 1

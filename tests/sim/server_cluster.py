@@ -1,3 +1,4 @@
+# ruff: noqa: E402 (run as a script it has to find the checkers first)
 """Whole servers in one thread, from one seed: the real ConsensusServer with all its parts over simulated surroundings.
 
 Real: server/node, raft_loop, disk_writer, snapshots, consensus, leader; raft; storage; fsm; state. Stand-ins: the event
@@ -65,7 +66,20 @@ from pyconsul.storage.raft_storage import RaftStorage
 
 LOGGER = logging.getLogger("sim")
 LOGGER.setLevel(logging.CRITICAL + 1)
-FAULTS = ("loss", "duplication", "partition", "crash", "power", "disk", "full", "pause", "lag", "clock", "member", "slow")
+FAULTS = (
+    "loss",
+    "duplication",
+    "partition",
+    "crash",
+    "power",
+    "disk",
+    "full",
+    "pause",
+    "lag",
+    "clock",
+    "member",
+    "slow",
+)
 QUIET_SECONDS = 16.0
 DATA = Path("/data")
 KEYS = [b"a", b"b", b"c", b"d"]
@@ -670,7 +684,9 @@ class Cluster:
             else:
                 for _ in range(60):
                     self.values += 1
-                    process.spawn(partial(self._write, each, server, -1, b"bulk", b"v%d" % self.values, lambda record: None))
+                    process.spawn(
+                        partial(self._write, each, server, -1, b"bulk", b"v%d" % self.values, lambda record: None)
+                    )
                 back(lambda: None)
         # No answer after a while (the server may be gone): on to the next.
         world.push(4.0, IO, lambda: finish(None))
@@ -705,12 +721,14 @@ class Cluster:
     async def _submit(self, server: ConsensusServer, command: AnyCommand) -> tuple[str, object]:
         """("done", result), ("refused", error): not carried out; ("maybe", error)."""
         data = commands.encode(command)
+        if not isinstance(command, commands.SessionDestroy):  # the leader may write the same for its own reasons
+            self.judge.submitted.add(data)
         try:
             result = await server.consensus.write(command)
         except ApplyError as error:
             return "error", error
         except (NoLeaderError, OverloadedError) as error:
-            if not isinstance(command, commands.SessionDestroy):  # the leader may send the same for its own reasons
+            if data in self.judge.submitted:
                 self.judge.refused(data)
             self.judge.count(f"write refused: {type(error).__name__}")
             return "refused", error
@@ -993,7 +1011,9 @@ class Cluster:
     def _last_read(self, each: Node, key: bytes) -> None:
         if not each.running or each.process is None or each.server is None:
             raise Violation(f"{each.name} does not run although nothing is wrong with it any more")
-        each.process.spawn(partial(self._read, each, each.server, 99, key, ReadMode.CONSISTENT, lambda record: record()))
+        each.process.spawn(
+            partial(self._read, each, each.server, 99, key, ReadMode.CONSISTENT, lambda record: record())
+        )
 
     def check_agreement(self) -> None:
         leading = [each for each in self.nodes.values() if each.running and each.raft.core.role is Role.LEADER]

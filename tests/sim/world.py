@@ -48,7 +48,11 @@ class SimHandle:
     __slots__ = ("arguments", "callback", "context", "when_s")
 
     def __init__(
-        self, callback: Callable[..., Any], arguments: tuple[Any, ...], context: contextvars.Context | None, when_s: float
+        self,
+        callback: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        context: contextvars.Context | None,
+        when_s: float,
     ) -> None:
         self.callback: Callable[..., Any] | None = callback
         self.arguments = arguments
