@@ -109,6 +109,7 @@ class Stage:
             self.counts["excepted"] += 1
         else:
             self.wrong.append(f"{recording.title}: {recording.argv}: {found}")
+            print(f"wrong: {self.wrong[-1][:1000]}", flush=True)
 
     def play_process(
         self,

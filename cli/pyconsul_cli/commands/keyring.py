@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyconsul.codec.go_flags import BOOL, INT, STRING, Flag
-from pyconsul_cli.command import Command, CommandError, Context, failing, to_bytes
+from pyconsul_cli.command import FORMAT_FLAG, Command, CommandError, Context, failing, to_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def run(context: Context) -> int:
     query = [("relay-factor", str(relay))] if relay else []
     if flags.boolean("local-only"):
         query.append(("local-only", "true"))
+    as_json = context.wants_json()
     client = context.client()
     if changes:
         from pyconsul_cli.output import to_json
@@ -50,9 +51,15 @@ def run(context: Context) -> int:
             client.request(method, PATH, query, body).expect_ok()
         return 0
     field, progress = _LISTS[lists[0]]
-    context.out(f"==> {progress}")
+    if not as_json:
+        context.out(f"==> {progress}")
     with failing("error"):
         pools = client.get(PATH, query).json_objects()
+    if as_json:
+        from pyconsul_cli.output import to_json
+
+        context.out(to_json(pools))
+        return 0
     for pool in pools:
         context.out(_pool_lines(pool, field))
     return 0
@@ -73,6 +80,7 @@ COMMANDS = {
         run,
         sets="C",
         flags=(
+            FORMAT_FLAG,
             Flag("list", BOOL, "List all keys, and how many nodes have each."),
             Flag("list-primary", BOOL, "List the keys that messages are encrypted with."),
             Flag("install", STRING, "Give all nodes a new key, which is not used yet.", value_name="key"),

@@ -6,7 +6,7 @@ from base64 import b64decode
 
 from pyconsul.client.errors import StatusError
 from pyconsul.codec.go_flags import BOOL, STRING, Flag
-from pyconsul_cli.command import Command, CommandError, Context, failing, to_bytes
+from pyconsul_cli.command import FORMAT_FLAG, Command, CommandError, Context, failing, to_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,14 +46,20 @@ def run(context: Context) -> int:
     keys, recurse = flags.boolean("keys"), flags.boolean("recurse")
     if not key and not keys and not recurse:
         raise CommandError("Error! Missing KEY argument")
+    as_json = context.wants_json()
     client = context.client()
     if keys:
-        return _print_keys(context, client, key)
+        return _print_keys(context, client, key, as_json)
     with failing("Error querying Consul agent"):
         answer = read_keys(client, key, [("recurse", "")] if recurse else [])
         entries = answer.json_objects() if answer is not None else []
     if not recurse and not entries:
         raise CommandError(f"Error! No key exists at: {key}")
+    if as_json:
+        from pyconsul_cli.output import to_json
+
+        context.out(to_json(entries if recurse else entries[0]))
+        return 0
     base64 = flags.boolean("base64")
     if flags.boolean("detailed"):
         context.io.stdout.write(b"\n".join(_detailed(entry, base64) for entry in entries))
@@ -65,10 +71,15 @@ def run(context: Context) -> int:
     return 0
 
 
-def _print_keys(context: Context, client: Client, prefix: str) -> int:
+def _print_keys(context: Context, client: Client, prefix: str, as_json: bool) -> int:
     answer = read_keys(client, prefix, [("keys", ""), ("separator", context.flags.string("separator"))])
     with failing("Error querying Consul agent"):
         names = answer.json_strings() if answer is not None else []
+    if as_json:
+        from pyconsul_cli.output import to_json
+
+        context.out(to_json(names))
+        return 0
     context.io.stdout.write(to_bytes("".join(f"{name}\n" for name in names)))
     return 0
 
@@ -100,6 +111,7 @@ COMMANDS = {
         flags=(
             Flag("base64", BOOL, "Print values in base64."),
             Flag("detailed", BOOL, "Print indexes, flags and session too."),
+            FORMAT_FLAG,
             Flag("keys", BOOL, "Print only the names of the keys that begin with PREFIX."),
             Flag("recurse", BOOL, "Print all keys that begin with PREFIX, as key:value."),
             Flag("separator", STRING, "With -keys: fold what follows this text after PREFIX.", "/"),

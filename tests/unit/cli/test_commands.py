@@ -214,3 +214,25 @@ def test_tokens_and_credentials_are_sent_once_and_lines_cannot_be_smuggled(run, 
     code, _, stderr = run("reload", "-token=a\r\nX-Evil: 1", environ=environ)
     assert code == 1 and "invalid header field value" in stderr
     assert len(agent.requests) == 2
+
+
+def test_keys_and_values_as_json(run, agent) -> None:
+    entry = {"Key": "a/b", "Value": "MQ==", "Flags": 0, "CreateIndex": 1, "ModifyIndex": 2, "LockIndex": 0}
+    agent.says("GET /v1/kv/a/", ["a/b", "a/c/"])
+    code, stdout, _ = run("kv", "get", "-keys", "-format=json", "a/", environ=agent.environ)
+    assert (code, json.loads(stdout)) == (0, ["a/b", "a/c/"])
+    agent.says("GET /v1/kv/a/", [entry])
+    code, stdout, _ = run("kv", "get", "-recurse", "-format=json", "a/", environ=agent.environ)
+    assert (code, json.loads(stdout)) == (0, [entry])
+    agent.says("GET /v1/kv/a/b", [entry])
+    code, stdout, _ = run("kv", "get", "-format=json", "a/b", environ=agent.environ)
+    assert (code, json.loads(stdout)) == (0, entry)
+    agent.says("GET /v1/kv/none", None, 404)
+    assert run("kv", "get", "-recurse", "-format=json", "none", environ=agent.environ)[:2] == (0, "[]\n")
+
+
+def test_keyring_as_json_is_nothing_but_json(run, agent) -> None:
+    pools = [{"WAN": True, "Datacenter": "dc1", "Keys": {"k": 1}, "PrimaryKeys": {"k": 1}, "NumNodes": 1}]
+    agent.says("GET /v1/operator/keyring", pools)
+    code, stdout, _ = run("keyring", "-list", "-format=json", environ=agent.environ)
+    assert (code, json.loads(stdout)) == (0, pools)

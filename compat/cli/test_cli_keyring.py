@@ -1,0 +1,50 @@
+"""Recordings of gossip encryption: a server and a client with keys, played in their order against real agents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from cli_agents import Stage
+from cli_recordings import load
+
+from pyconsul.testing.processes import sees, wait_for
+
+SETUP = "server enc1 (127.0.0.47) and client enc2 (127.0.0.48) with gossip encryption"
+KEY = "pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s="
+LONELY = "client plain1 without servers"
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    monkeypatch.chdir(tmp_path)
+    stage = Stage(tmp_path)
+    server = stage.agent("enc1", 47, "-bootstrap", "-encrypt", KEY)
+    client = stage.agent("enc2", 48, "-encrypt", KEY, "-retry-join", server.address, server=False)
+    server.start()
+    client.start()
+    server.wait_for_leader()
+    for agent in (server, client):
+        wait_for(f"{agent.name} sees both", partial(sees, agent, {"enc1", "enc2"}))
+    yield stage
+    stage.close()
+
+
+def masked(text: str) -> str:
+    """The order of keys varies."""
+    if "Gathering" not in text:
+        return text
+    blocks = [block.splitlines() for block in text.split("\n\n")]
+    return "\n\n".join("\n".join([block[0], *sorted(block[1:])]) for block in blocks)
+
+
+def test_recordings_of_gossip_encryption(stage: Stage) -> None:
+    other = stage.agent("plain1", 49, server=False)
+    for recording in load():
+        if recording.setup.startswith(SETUP) or recording.setup == LONELY:
+            if "127.0.0.49" in str(recording.env) and not other.running:
+                other.start()
+            stage.play(recording, {}, masked)
+    stage.report("gossip encryption")
