@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import http.client
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import conform
 
@@ -65,10 +67,26 @@ def play_all(names: Sequence[str], nodes: Sequence[str], tags: set[str], paralle
     with concurrent.futures.ThreadPoolExecutor(parallel) as pool:
         for item, why in zip(together, pool.map(lambda one: play(nodes, one[1]), together), strict=True):
             results[item[0], item[1]["name"]] = why
+    for node in nodes:
+        remove_services(node)
     for name, scenario in chosen:
         if scenario.get("serial"):
             results[name, scenario["name"]] = play(nodes, scenario)
     return results
+
+
+def remove_services(node: str) -> None:
+    """Scenarios that were broken off leave services and checks of the agent behind; some count them."""
+    host, _, port = node.removeprefix("http://").partition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=30)
+    for kind in ("service", "check"):
+        connection.request("GET", f"/v1/agent/{kind}s")
+        answer = connection.getresponse()
+        text = answer.read()
+        for each in json.loads(text) if answer.status == 200 else ():
+            connection.request("PUT", f"/v1/agent/{kind}/deregister/{quote(each)}")
+            connection.getresponse().read()
+    connection.close()
 
 
 def summary(results: Results) -> str:

@@ -1,8 +1,7 @@
 """The page about compatibility says what the replay found."""
 
 from replaying import AGENT, files
-from test_recordings import AGENT as PLAYED
-from test_recordings import CHECK_KINDS
+from test_recordings_cluster import AGENT_FILES
 from write_compatibility import NOT_PLAYED, PAGE, page
 
 
@@ -11,4 +10,4 @@ def test_the_page_is_current() -> None:
 
 
 def test_no_recording_is_left_out_silently() -> None:
-    assert set(files(AGENT)) == {*PLAYED, CHECK_KINDS, *NOT_PLAYED}
+    assert set(files(AGENT)) == {*AGENT_FILES, "agent-cluster", *NOT_PLAYED}

@@ -33,7 +33,11 @@ OF_THREE = ["cluster", "kv-basic", "kv-cas", "session", "txn-kv"]
 OWN_SERVICES = [
     "agent-anti-entropy",
     "agent-check-register",
+    "agent-join-leave",
     "agent-maintenance",
+    "agent-members",
+    "agent-metrics-host",
+    "agent-self",
     "agent-service-health",
     "agent-service-maintenance",
     "agent-service-read",

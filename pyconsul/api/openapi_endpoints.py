@@ -173,6 +173,11 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
         "Agent", "The log from now on, without an end", "", "loglevel logjson", TEXT
     ),
     ("PUT", "/v1/agent/maintenance"): Endpoint("Agent", "Takes the node out of use, or back", "", "enable reason"),
+    ("PUT", "/v1/agent/token/"): Endpoint(
+        "Agent", "Sets a token of the agent; refused while ACLs are off", "kind", others={401: "ACLs are off"}
+    ),
+    ("GET", "/v1/agent/connect/ca/roots"): Endpoint("Agent", "Refused: Connect is off", "", "", ANY_OBJECT),
+    ("GET", "/v1/agent/connect/ca/leaf/"): Endpoint("Agent", "Refused: Connect is off", "service", "", ANY_OBJECT),
     ("GET", "/v1/agent/services"): Endpoint(_SERVICE, "The services of this agent", "", "", map_of(ANY_OBJECT)),
     ("GET", "/v1/agent/service/"): Endpoint(
         _SERVICE,

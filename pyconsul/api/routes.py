@@ -23,6 +23,7 @@ from pyconsul.api import (
     status,
     txn,
     ui_sessions,
+    unavailable,
     usage,
 )
 from pyconsul.api.context import Api
@@ -137,6 +138,9 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/agent/check/update/", PUT=agent_checks.update),
     Route("/v1/agent/health/service/id/", GET=agent_health.by_id),
     Route("/v1/agent/health/service/name/", GET=agent_health.by_name),
+    Route("/v1/agent/token/", PUT=unavailable.acls),
+    Route("/v1/agent/connect/ca/roots", GET=unavailable.connect),
+    Route("/v1/agent/connect/ca/leaf/", GET=unavailable.connect),
     Route("/v1/agent/maintenance", PUT=agent_checks.node_maintenance),
     Route("/v1/coordinate/datacenters", GET=coordinate.datacenters),
     Route("/v1/coordinate/nodes", GET=coordinate.nodes),
