@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from pyconsul.clock import Clock
-from pyconsul.errors import PyconsulError
+from pyconsul.errors import LeadershipLostError, PyconsulError
 from pyconsul.fsm.commands import AnyCommand, KVLock, SessionDestroy, TombstoneReap, Txn
 from pyconsul.log import pairs
 from pyconsul.records.session import Session
@@ -98,6 +98,7 @@ class Leader:
         for effect in effects:
             if isinstance(effect, SessionEnded):
                 self.timers.stop(effect.session.id)
+                self._ending.discard(effect.session.id)
                 if effect.keys:
                     self.lock_delays.start(effect.keys, effect.session.lock_delay_ns, now)
             elif self.active:
@@ -126,7 +127,8 @@ class Leader:
 
     def _retry_later(self, session_id: str) -> Callable[[object], None]:
         def done(result: object) -> None:
-            self._ending.discard(session_id)
+            if not isinstance(result, LeadershipLostError):  # else it may still come out of the log
+                self._ending.discard(session_id)
             if not isinstance(result, PyconsulError) or not self.active:
                 return  # destroyed; or the next leader gives it its full time again
             self._logger.error("Failed to invalidate session", extra=pairs(session=session_id, error=result))

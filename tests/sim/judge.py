@@ -82,6 +82,12 @@ class Judge:
 
     def ready(self, node: Node, ready: Ready) -> None:
         core = node.raft.core
+        if core.voters == (node.name,) and node.stored_state_term() < core.term:
+            # The only voter elects itself in silence, and nothing leaves it before its vote is on disk. If it dies
+            # earlier, that election never took place and another may have the term.
+            for entry in ready.committed:
+                self._committed(node, entry)
+            return
         if core.role is Role.LEADER:
             leader = self.leaders.setdefault(core.term, node.name)
             if leader != node.name:

@@ -493,6 +493,10 @@ class Node:
             cluster.judge.count("I/O error")
             raise io_error()
 
+    def stored_state_term(self) -> int:
+        """The current term as this disk has it."""
+        return self.storage._wal.hard_state.term if self.storage is not None else 0
+
     def stored_term(self, index: int) -> int | None:
         """The term of an entry on this disk; 0 when a snapshot covers it."""
         storage = self.storage

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pyconsul.errors import LeadershipLostError
+from pyconsul.errors import LeadershipLostError, OverloadedError
 from pyconsul.fsm.apply import StateMachine
 from pyconsul.fsm.commands import AnyCommand, Register, SessionCreate, SessionDestroy
 from pyconsul.records.catalog import Node
@@ -82,8 +82,18 @@ def test_a_session_whose_end_is_on_its_way_cannot_be_renewed(bench: Bench) -> No
 def test_when_the_end_could_not_be_replicated_the_session_goes_on(bench: Bench) -> None:
     bench.pass_time(20.1)
     _, done = bench.written.pop()
-    done(LeadershipLostError())
+    done(OverloadedError("no space"))
     assert bench.leader.renew(ID) is not None
+    bench.pass_time(20.1)
+    assert [command for command, _ in bench.written] == [SessionDestroy(ID)]
+
+
+def test_when_it_is_not_known_whether_the_end_was_replicated_the_session_is_given_up(bench: Bench) -> None:
+    """As when the disk is full: the entry is in the log of this leader and may be committed yet."""
+    bench.pass_time(20.1)
+    _, done = bench.written.pop()
+    done(LeadershipLostError())
+    assert bench.leader.renew(ID) is None
     bench.pass_time(20.1)
     assert [command for command, _ in bench.written] == [SessionDestroy(ID)]
 
