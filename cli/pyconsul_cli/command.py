@@ -137,6 +137,15 @@ class Context:
         self.io.stdout.write(to_bytes(text) + b"\n")
         self.io.stdout.flush()
 
+    def table(self, rows: Sequence[Sequence[str]]) -> None:
+        """Aligned columns, the header first; in colours on a terminal unless NO_COLOR is set or it is a dumb one."""
+        from pyconsul_cli.output import columns, painted
+
+        text = columns(rows)
+        stdout = self.io.stdout
+        colours = not self.environ.get("NO_COLOR") and self.environ.get("TERM", "dumb") != "dumb" and stdout.isatty()
+        self.out(painted(text) if colours else text)
+
     def err(self, text: str) -> None:
         """A message and a newline on stderr."""
         self.io.stderr.write(to_bytes(text) + b"\n")

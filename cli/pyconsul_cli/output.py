@@ -40,6 +40,28 @@ def _pad(text: str, width: int) -> str:
     return text + " " * (width - _width(text))
 
 
+GOOD = ("alive", "passing", "leader", "true")
+BAD = ("failed", "critical")
+DIM = ("left", "leaving")
+_BOLD, _GREEN, _RED, _FAINT, _PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[31m", "\x1b[2m", "\x1b[0m"
+
+
+def painted(table: str) -> str:
+    """A table of ``columns`` for a terminal: the header bold, words that tell good from bad in their colours."""
+    header, *lines = table.split("\n")
+    return "\n".join([f"{_BOLD}{header}{_PLAIN}", *(_painted_line(line) for line in lines)])
+
+
+def _painted_line(line: str) -> str:
+    cells = line.split("  ")
+    for at, cell in enumerate(cells):
+        word = cell.strip()
+        colour = _GREEN if word in GOOD else _RED if word in BAD else _FAINT if word in DIM else ""
+        if colour:
+            cells[at] = cell.replace(word, f"{colour}{word}{_PLAIN}")
+    return "  ".join(cells)
+
+
 def to_json(value: object, indent: int | str | None = 4) -> str:
     """JSON as Go writes it: ``& < >`` escaped, keys in the order given; compact without ``indent``."""
     import json

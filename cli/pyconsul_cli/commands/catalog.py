@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyconsul.codec.go_flags import BOOL, PAIRS, STRING, Flag
 from pyconsul_cli.command import FORMAT_FLAG, Command, Context, failing, to_bytes
 from pyconsul_cli.inputs import read_data
-from pyconsul_cli.output import columns, tabs, to_json
+from pyconsul_cli.output import tabs, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ def nodes(context: Context) -> int:
     elif not found:
         context.err(NO_MATCH.format("nodes"))
     else:
-        context.out(_node_table(found, context.flags.boolean("detailed"), "NodeMeta" if service else "Meta"))
+        context.table(_node_rows(found, context.flags.boolean("detailed"), "NodeMeta" if service else "Meta"))
     return 0
 
 
-def _node_table(found: list[dict[str, Any]], detailed: bool, meta: str) -> str:
+def _node_rows(found: list[dict[str, Any]], detailed: bool, meta: str) -> list[list[str]]:
     header = ["Node", "ID", "Address", "DC", *(["TaggedAddresses", "Meta"] if detailed else [])]
     rows = [header]
     for node in found:
@@ -58,7 +58,7 @@ def _node_table(found: list[dict[str, Any]], detailed: bool, meta: str) -> str:
         if detailed:
             row += [_map_text(node.get("TaggedAddresses")), _map_text(node.get(meta))]
         rows.append(row)
-    return columns(rows)
+    return rows
 
 
 def _map_text(value: object) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pyconsul.codec.go_flags import BOOL, STRING, Flag
 from pyconsul_cli.command import FORMAT_FLAG, Command, Context, failing
-from pyconsul_cli.output import columns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,9 +92,9 @@ def run(context: Context) -> int:
 
         context.out(to_json([fields for _, fields in members]))
     elif context.flags.boolean("detailed"):
-        context.out(columns([DETAILED_HEADER, *(member.detailed_row() for member, _ in members)]))
+        context.table([DETAILED_HEADER, *(member.detailed_row() for member, _ in members)])
     else:
-        context.out(columns([HEADER, *(member.row() for member, _ in members)]))
+        context.table([HEADER, *(member.row() for member, _ in members)])
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pyconsul.codec.go_flags import STRING, Flag
 from pyconsul_cli.command import FORMAT_FLAG, Command, CommandError, Context, failing
-from pyconsul_cli.output import columns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def list_peers(context: Context) -> int:
         context.out(to_json(servers))
         return 0
     leader_index = max((_index(server) for server in servers if server.get("Leader")), default=0)
-    context.out(columns([HEADER, *(_row(server, leader_index) for server in servers)]))
+    context.table([HEADER, *(_row(server, leader_index) for server in servers)])
     return 0
 
 

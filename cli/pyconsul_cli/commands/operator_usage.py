@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyconsul_cli.command import FORMAT_FLAG, Command, Context, failing
 from pyconsul_cli.commands.operator_raft import CONNECT_ERROR, REPEAT
-from pyconsul_cli.output import columns, to_json
+from pyconsul_cli.output import to_json
 
 HEADER = ("Datacenter", "Nodes", "Services", "Service Instances", "Billable Instances")
 FIELDS = ("Nodes", "Services", "ServiceInstances", "BillableServiceInstances")
@@ -19,7 +19,7 @@ def run(context: Context) -> int:
         context.out(to_json(usage))
         return 0
     rows = [(name, *(str(counts.get(field, 0)) for field in FIELDS)) for name, counts in sorted(usage.items())]
-    context.out(columns([HEADER, *rows]))
+    context.table([HEADER, *rows])
     return 0
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyconsul_cli.command import Io
 from pyconsul_cli.commands.kv_transfer import clean_path
 from pyconsul_cli.go_json import explain
 from pyconsul_cli.inputs import decode_base64
+from pyconsul_cli.main import main
 from pyconsul_cli.output import columns, log_line, tabs, to_json
 
 
@@ -96,3 +100,28 @@ def test_json_mistakes_in_gos_words(text: str, reason: str) -> None:
     with pytest.raises(ValueError) as caught:
         json.loads(text)
     assert explain(text.encode(), caught.value) == reason
+
+
+class Terminal(io.BytesIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environ", "painted"),
+    [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False), ({}, False)],
+)
+def test_colours_on_a_terminal_only_and_if_wanted(agent, environ: dict[str, str], painted: bool) -> None:
+    server = {"role": "consul", "build": "1.16.1:", "vsn": "2", "dc": "dc1", "segment": ""}
+    found = [
+        {"Name": "good", "Addr": "127.0.0.1", "Port": 8301, "Status": 1, "Tags": server},
+        {"Name": "failed", "Addr": "127.0.0.2", "Port": 8301, "Status": 4, "Tags": server},
+    ]
+    agent.says("GET /v1/agent/members", found)
+    plain, coloured = io.BytesIO(), Terminal()
+    for stdout in (plain, coloured):
+        assert main(["members"], Io(io.BytesIO(), stdout, io.BytesIO()), {**agent.environ, **environ}) == 0
+    shown = coloured.getvalue().decode()
+    assert ("\x1b[1mNode " in shown and "\x1b[32malive\x1b[0m" in shown and "\x1b[31mfailed\x1b[0m" in shown) is painted
+    assert re.sub(r"\x1b\[\d+m", "", shown) == plain.getvalue().decode()
+    assert "\x1b" not in plain.getvalue().decode()
