@@ -1,0 +1,72 @@
+"""A host that is cut off for half a minute comes back into one view, with everybody's tags."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import netns
+import pytest
+
+from pyconsul.testing.processes import PYCONSUL, AgentProcess, run_command, wait_for
+
+NAMES = ("docker1", "docker2", "docker3")
+
+
+class Host:
+    """A server in its namespace; asked there over loopback."""
+
+    def __init__(self, name: str, namespace: str, address: str, folder: Path) -> None:
+        self.name, self.namespace, self.address = name, namespace, address
+        self.prefix = netns.in_namespace(namespace)
+        self.agent = AgentProcess(name, address, folder, [], self.prefix)
+        self.agent.arguments = ["-server", "-bootstrap-expect", "3", "-data-dir", str(self.agent.data_dir)]
+        self.agent.arguments += ["-node", name, "-bind", address, "-client", "127.0.0.1"]
+        self.agent.arguments += ["-retry-join", netns.ADDRESSES[0]]
+
+    def members(self) -> dict[str, tuple[str, str]]:
+        """Status and tags by name; {} when the agent does not answer yet."""
+        done = run_command("members", "-detailed", address="127.0.0.1", prefix=self.prefix, program=PYCONSUL)
+        rows = [line.split() for line in done.stdout.splitlines()[1:]]
+        return {row[0]: (row[2], row[3]) for row in rows}
+
+    def alive(self) -> set[str]:
+        return {name for name, (status, _) in self.members().items() if status == "alive"}
+
+
+@pytest.mark.slow
+def test_a_partition_of_half_a_minute_heals(tmp_path: Path) -> None:
+    reason = netns.reason_against()
+    if reason:
+        pytest.skip(reason)
+    with netns.three_hosts() as namespaces:
+        hosts = [
+            Host(name, namespace, address, tmp_path)
+            for name, namespace, address in zip(NAMES, namespaces, netns.ADDRESSES, strict=True)
+        ]
+        try:
+            for host in hosts:
+                host.agent.start(wait=False)
+            for host in hosts:
+                wait_for(f"{host.name} sees all", lambda host=host: host.alive() == set(NAMES), 60)  # type: ignore[misc]
+            before = hosts[0].members()
+            cut = hosts[2]
+            netns.run_ip("-n", cut.namespace, "link", "set", "ens33", "down")
+            wait_for("it is given up", lambda: hosts[0].alive() == {"docker1", "docker2"}, 60)
+            wait_for("it gives up the others", lambda: cut.alive() == {"docker3"}, 60)
+            threading.Event().wait(20.0)  # with the wait above about 30 s apart, which is what is tested
+            netns.run_ip("-n", cut.namespace, "link", "set", "ens33", "up")
+            for host in hosts:
+                wait_for(f"{host.name} sees all", lambda host=host: host.alive() == set(NAMES), 120)  # type: ignore[misc]
+                assert host.members() == before
+            put = run_command("kv", "put", "after", "1", address="127.0.0.1", prefix=cut.prefix)
+            assert put.returncode == 0, put
+            listed = run_command("operator", "raft", "list-peers", address="127.0.0.1", prefix=cut.prefix).stdout
+            assert sum(name in listed for name in NAMES) == 3, json.dumps(listed)
+        finally:
+            for host in hosts:
+                host.agent.close()
+                host.agent.show_log()
+    for host in hosts:
+        assert "Traceback (most recent call last)" not in host.agent.log()
