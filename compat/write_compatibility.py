@@ -35,7 +35,7 @@ HEAD = """# Compatibility
 pyconsul is compared with Consul 1.10.7 by playing recorded conversations with it: each is a scenario of requests, and
 the answers must be the same in status, headers, body, and in how indexes move. The scenarios are in
 `compat/recordings`; the tests play them against the HTTP layer alone and against real agents, one server and three
-(`compat/README.md`).
+(`compat/README.md`). The commands: [Compatibility of the command line](compatibility-cli.md).
 
 """
 

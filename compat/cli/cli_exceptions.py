@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cli_recordings import Recording
 
-NOT_SERVED = "answered by one line that says it is not served; listed in docs/compatibility.md"
+NOT_SERVED = "answered by one line that says it is not served; listed in docs/compatibility-cli.md"
 
 GROUPS_NOT_PLAYED = {
     "agent": "the agent has its own tests: tests/process and tests/unit/agent",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tarfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -48,3 +50,29 @@ def test_recordings_of_gossip_encryption(stage: Stage) -> None:
                 other.start()
             stage.play(recording, {}, masked)
     stage.report("gossip encryption")
+
+
+PLAIN = ("one server without gossip encryption", "one server with enable_debug")
+MOMENT = re.compile(r"interval [0-9-]+ [0-9:.]+ \+0000 UTC \(\d\)\n")
+NOT_SERVED = ("acl", "login", "logout", "other commands")
+PLAIN_EXCEPTIONS = {
+    "debug: with metrics": "the recorded agent could not express its metrics as JSON, ours can",
+}
+
+
+def test_recordings_of_a_server_without_encryption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    stage = Stage(tmp_path)
+    try:
+        server = stage.agent("noenc", 47, "-bootstrap")
+        server.start()
+        server.wait_for_leader()
+        for recording in load():
+            if recording.setup in PLAIN and recording.group not in NOT_SERVED:
+                stage.play(recording, PLAIN_EXCEPTIONS, partial(MOMENT.sub, "interval MOMENT\n"))
+        with tarfile.open("dbg2.tar.gz") as archive:
+            names = {Path(name).name for name in archive.getnames()}
+        assert {"metrics.json", "consul.log", "index.json"} <= names
+    finally:
+        stage.close()
+    stage.report("a server without encryption")

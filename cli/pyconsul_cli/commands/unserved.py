@@ -24,7 +24,7 @@ COMMANDS = {
         name,
         run,
         raw=True,
-        about=f"Not available: pyconsul does not serve {what}. See docs/compatibility.md for all that is missing.",
+        about=f"Not available: pyconsul does not serve {what}. See docs/compatibility-cli.md for all that is missing.",
     )
     for name, what in _WHAT.items()
 }
