@@ -46,8 +46,8 @@ captures no profiles. `catalog nodes -filter` sends the expression, which agents
 
 `-format=json` for every listing, colours on a terminal (not with `NO_COLOR`), suggestions for mistyped commands,
 completion for bash, zsh and fish, `cluster up`, `debug wal`; `operator raft transfer-leader` and `operator usage
-instances` of later releases. The child of `lock` is killed when `lock` itself is killed, and ended once the session could not be
-renewed for its TTL.
+instances` of later releases.
+The child of `lock` is killed when `lock` itself is killed, and ended once the session could not be renewed for its TTL.
 
 """
 
