@@ -176,7 +176,7 @@ def test_the_first_frame_has_the_systems_colours(browser: Any, seeded: Cluster) 
         assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(20, 23, 28)"
         page.get_by_role("button", name="Colours: system").click()
         expect(page.locator("html")).to_have_attribute("data-theme", "light")
-        assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(246, 247, 249)"
+        assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(246, 246, 246)"
 
 
 def test_copying_works_without_a_secure_origin(site: Site) -> None:

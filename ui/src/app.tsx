@@ -6,9 +6,10 @@ import { datacenters, leaderlessSince, noLeader, now, retryAt, retryNow } from "
 import { formatSpan, formatTime } from "./format";
 import { Icon, type IconName } from "./icons";
 import { paused, pausedSince, setPaused } from "./live";
+import { access, refusal } from "./permissions";
 import { type Route, folderPath, paths } from "./paths";
 import { go, href, leaving, location_, ownDatacenter } from "./router";
-import { loginOpen, theme, token } from "./settings";
+import { loginOpen, startPage, theme, token } from "./settings";
 import { helpOpen } from "./shortcuts";
 import { Button, Confirm, Dialog, Empty, Link, Loading, Notice, PageHead, Toasts } from "./ui";
 import { DockerPage } from "./pages/docker";
@@ -91,7 +92,7 @@ export function App(): JSX.Element {
           onClose={() => { leaving.value = null; }}
           onConfirm={() => leaving.value?.go()}
         >
-          <p>{leaving.value.question} Leaving loses what you typed.</p>
+          <p>{leaving.value.question}</p>
         </Confirm>
       )}
       {helpOpen.value && <Help />}
@@ -105,7 +106,7 @@ function Page({ route }: { route: Route }): JSX.Element {
   const dc = "dc" in route ? route.dc : undefined;
   const start = route.page === "start" ? (ownDatacenter || known[0]) : undefined;
   useEffect(() => {
-    if (start) go(paths.overview(start), true);
+    if (start) go(startPage.peek() === "services" ? paths.services(start) : paths.overview(start), true);
   }, [start]);
   if (dc !== undefined && known.length > 0 && !known.includes(dc)) {
     return (
@@ -147,7 +148,8 @@ function AclPage(): JSX.Element {
   return (
     <>
       <PageHead title="Access control" />
-      <Notice title="Tokens, policies and roles are not managed on this page">
+      <Notice title={access.value === "off" ? "Access control is off in this cluster" : "Tokens, policies and roles are not managed on this page"}>
+        {access.value === "off" && <p>Everybody who reaches an agent may read and write everything, so there are no tokens, policies, roles or auth methods to show.</p>}
         <p>Use <code>pyconsul acl</code> where the cluster has access control on. {token.value ? "You are logged in with a token." : <Button kind="small" onClick={() => { loginOpen.value = true; }}>Log in with a token</Button>}</p>
       </Notice>
     </>
@@ -171,6 +173,8 @@ function Banners(): JSX.Element {
         <Banner level="bad">
           No leader since {formatTime(leaderlessSince.value ?? 0)}: nothing can be written until enough servers are back. The data below is what this server has.
         </Banner>
+      ) : refusal.value !== "" ? (
+        <Banner level="none">Read-only: {refusal.value}. {access.value === "on" && <Button kind="small" onClick={() => { loginOpen.value = true; }}>Log in with {token.value ? "another" : "a"} token</Button>}</Banner>
       ) : null}
       {paused.value && (
         <Banner level="none">Paused since {formatTime(pausedSince.value)}: the page does not follow changes. <Button kind="small" onClick={() => setPaused(false)}>Follow again</Button></Banner>

@@ -106,11 +106,18 @@ export async function transaction(writes: Write[]): Promise<RawEntry[]> {
   return (data.Results ?? []).map(({ KV }) => KV);
 }
 
+/** The values that were written last from here. */
+const written = new Map<string, string>();
+
+/** Whether what is stored is what this page wrote. */
+export const isOwn = (entry: RawEntry) => written.get(entry.Key) === (entry.Value ?? "");
+
 /** Writes with check-and-set; false: the key is not as `index` says any more (0: it exists already). */
 export async function putKey(key: string, value: Uint8Array, flags: string, index: number): Promise<boolean> {
   if (!isAddressable(key)) {
     try {
       await transaction([{ verb: "cas", key, value, flags, index }]);
+      written.set(key, toBase64(value));
       return true;
     } catch (error) {
       if (error instanceof TransactionError) return false;
@@ -118,6 +125,7 @@ export async function putKey(key: string, value: Uint8Array, flags: string, inde
     }
   }
   const { data } = await call<boolean>("PUT", keyUrl(key), { query: { cas: index, flags }, body: value as BufferSource });
+  if (data === true) written.set(key, toBase64(value));
   return data === true;
 }
 

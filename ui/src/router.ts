@@ -67,9 +67,15 @@ function asked(move: () => void): void {
 
 /** Changes the query string in place: it is state of the page that a link or a reload should keep. */
 export function setQuery(name: string, value: string): void {
+  setQueries({ [name]: value });
+}
+
+export function setQueries(values: Record<string, string>): void {
   const query = new URLSearchParams(window.location.search);
-  if (value) query.set(name, value);
-  else query.delete(name);
+  for (const [name, value] of Object.entries(values)) {
+    if (value) query.set(name, value);
+    else query.delete(name);
+  }
   const text = query.toString();
   history.replaceState(history.state, "", window.location.pathname + (text ? `?${text}` : ""));
   location_.value = { ...location_.value, query };

@@ -27,6 +27,20 @@ function setting(name: string, initial = "") {
   return kept;
 }
 
+/** A list of texts that this browser keeps. */
+export function kept<T extends string>(name: string) {
+  let first: T[] = [];
+  try {
+    const found: unknown = JSON.parse(load(local, `pyconsul:${name}`) || "[]");
+    if (Array.isArray(found)) first = found.filter((each): each is T => typeof each === "string");
+  } catch {
+    // Written by something else: begun again.
+  }
+  const list = signal<T[]>(first);
+  effect(() => save(local, `pyconsul:${name}`, list.value.length > 0 ? JSON.stringify(list.value) : ""));
+  return list;
+}
+
 /** "system", "light" or "dark". */
 export const theme = setting("theme", "system");
 /** Whether pages follow changes by themselves: "on" or "off". */
@@ -36,6 +50,12 @@ export const shortcuts = setting("shortcuts", "on");
 export const treeShown = setting("tree", "off");
 export const wrap = setting("wrap", "on");
 export const expectedEngines = setting("expected-engines");
+/** The page that the content path alone leads to: "overview" or "services", as in Consul. */
+export const startPage = setting("start", "overview");
+/** Size of the letters of values: "normal" or "large". */
+export const codeSize = setting("code-size", "normal");
+/** Whether the overview lists what is still to do: "on" or "off". */
+export const checklist = setting("checklist", "on");
 /** What the keys of docker begin with; found by looking when empty. */
 export const dockerPrefix = setting("docker-prefix");
 
@@ -56,4 +76,7 @@ export function setToken(secret: string, keep: boolean): void {
 effect(() => {
   const chosen = theme.value;
   document.documentElement.dataset.theme = chosen === "light" || chosen === "dark" ? chosen : "system";
+});
+effect(() => {
+  document.documentElement.dataset.codeSize = codeSize.value;
 });

@@ -37,6 +37,8 @@ interface TableProps<Row> {
   onVisible?: (rows: Row[]) => void;
   /** On narrow screens a line per row instead of a card. */
   compact?: boolean;
+  /** Keys of rows that light up once, because they are new or different. */
+  changed?: ReadonlySet<string>;
 }
 
 export function DataTable<Row>(props: TableProps<Row>): JSX.Element {
@@ -90,7 +92,7 @@ export function DataTable<Row>(props: TableProps<Row>): JSX.Element {
           <div
             key={rowKey(row)}
             role="row"
-            class="table-row"
+            class={`table-row ${props.changed?.has(rowKey(row)) ? "changed" : ""}`}
             aria-rowindex={from + at + 2}
             style={{ gridTemplateColumns: template, ...(virtual ? { top: `${(from + at) * rowHeight}px`, height: `${rowHeight}px` } : {}) }}
           >

@@ -1,5 +1,6 @@
 // Small building blocks that all pages share.
 import { signal } from "@preact/signals";
+import { Fragment } from "preact";
 import type { AnchorHTMLAttributes, ComponentChildren, JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { HttpError, errorText } from "./api";
@@ -7,6 +8,7 @@ import { loginOpen, token } from "./settings";
 import { Icon, type IconName } from "./icons";
 import { href, location_, setQuery } from "./router";
 import { readOnlyReason } from "./cluster";
+import { writesRefused } from "./permissions";
 
 interface LinkProps extends Omit<AnchorHTMLAttributes, "href"> {
   /** Below the content path. */
@@ -45,7 +47,7 @@ interface ButtonProps {
   kind?: "primary" | "danger" | "plain" | "small";
   /** Only the icon is shown, the text is its name. */
   iconOnly?: boolean;
-  /** It changes something in the cluster: off while nothing can be written. */
+  /** It changes something in the cluster: off while nothing can be written, and not there where that is refused. */
   writes?: boolean;
   disabled?: boolean;
   title?: string;
@@ -53,7 +55,8 @@ interface ButtonProps {
   id?: string;
 }
 
-export function Button({ icon, children, onClick, kind = "plain", iconOnly, writes, disabled, title, pressed, id }: ButtonProps): JSX.Element {
+export function Button({ icon, children, onClick, kind = "plain", iconOnly, writes, disabled, title, pressed, id }: ButtonProps): JSX.Element | null {
+  if (writes && writesRefused.value) return null;
   const reason = writes ? readOnlyReason.value : "";
   return (
     <button
@@ -141,6 +144,11 @@ function Refused({ what, text }: { what: string; text: string }): JSX.Element {
       <p><Button icon="user" onClick={() => { loginOpen.value = true; }}>Log in with {token.value ? "another" : "a"} token</Button></p>
     </Notice>
   );
+}
+
+/** A long path breaks behind its slashes first. */
+export function PathText({ path }: { path: string }): JSX.Element {
+  return <>{path.split(/(?<=\/)/).map((part, at) => <Fragment key={at}>{at > 0 && <wbr />}<span class="path-part">{part}</span></Fragment>)}</>;
 }
 
 // Copying: browsers offer the clipboard to secure pages only, and this one is usually read over http://192.…
@@ -307,27 +315,6 @@ export function FilterBox({ label, shown, total }: { label: string; shown: numbe
       />
       {value && <span class="filter-count" role="status">{shown} of {total}</span>}
     </div>
-  );
-}
-
-/** The statuses that the address asks for, to be removed by a click. */
-export function StatusChip(): JSX.Element | null {
-  const wanted = location_.value.query.get("status");
-  if (!wanted) return null;
-  return <Button icon="bad" onClick={() => setQuery("status", "")} title="Show all statuses">Status: {wanted.split(",").join(", ")}</Button>;
-}
-
-export function NothingFound({ what }: { what: string }): JSX.Element {
-  const filter = location_.value.query.get("filter") ?? "";
-  const status = location_.value.query.get("status") ?? "";
-  const clear = () => {
-    setQuery("filter", "");
-    setQuery("status", "");
-  };
-  return (
-    <Empty title={`No ${what} match ${[filter && `“${filter}”`, status && `status ${status}`].filter(Boolean).join(" and ")}`}>
-      <Button onClick={clear}>Clear the filter</Button>
-    </Empty>
   );
 }
 

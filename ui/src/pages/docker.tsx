@@ -3,6 +3,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { leader } from "../cluster";
 import { type Docker, type Endpoint, type Engine, type Network, hostOf, useDocker } from "../docker";
+import { useChanged } from "../changed";
 import { followDocker } from "../feed";
 import { matcher } from "../filter";
 import { formatNumber, plural, shorten } from "../format";
@@ -66,6 +67,9 @@ function DockerOverview(context: Context): JSX.Element {
   const endpoints = docker.endpoints.filter((each) =>
     match({ text: [each.name, each.address, each.mac, each.network, each.host, each.id, ...each.aliases].join(" "), fields: { network: [each.network], host: [each.host], address: [each.address] } }),
   );
+  const newEngines = useChanged(docker.engines, ({ address }) => address, ({ entry }) => entry.Session || "none");
+  const newNetworks = useChanged(docker.networks, ({ id }) => id, ({ raw, counter, endpoints: own }) => `${raw} ${counter} ${own.length}`);
+  const newEndpoints = useChanged(docker.endpoints, ({ key }) => key, ({ name, address, host }) => `${name} ${address} ${host}`);
   if (docker.empty) return <NoDocker members={members} />;
   const problems = problemsOf(context);
   return (
@@ -82,18 +86,18 @@ function DockerOverview(context: Context): JSX.Element {
       <h2>Engines</h2>
       {docker.engines.length === 0
         ? <Empty title="No engine is registered at the moment"><p>The networks below were made by engines that are gone.</p></Empty>
-        : <DataTable label="Engines" columns={engineColumns(context)} rows={docker.engines} rowKey={({ address }) => address} sortParameter="engines" defaultSort="address:asc" />}
+        : <DataTable label="Engines" columns={engineColumns(context)} rows={docker.engines} rowKey={({ address }) => address} sortParameter="engines" defaultSort="address:asc" changed={newEngines} />}
       <h2>Networks <span class="count">{docker.networks.length}</span></h2>
       {docker.networks.length === 0
         ? <Empty title="No overlay network yet"><p>Make one on any engine: <code>docker network create -d overlay my_net</code></p></Empty>
-        : <DataTable label="Networks" columns={networkColumns(context)} rows={docker.networks} rowKey={({ id }) => id} sortParameter="networks" defaultSort="name:asc" />}
+        : <DataTable label="Networks" columns={networkColumns(context)} rows={docker.networks} rowKey={({ id }) => id} sortParameter="networks" defaultSort="name:asc" changed={newNetworks} />}
       <h2>Endpoints <span class="count">{docker.endpoints.length}</span></h2>
       {docker.endpoints.length === 0 ? (
         <Empty title="No container is connected to an overlay network"><p>Connect one: <code>docker run --network my_net …</code></p></Empty>
       ) : (
         <>
           <FilterBox label="Filter endpoints" shown={endpoints.length} total={docker.endpoints.length} />
-          <DataTable label="Endpoints" columns={endpointColumns(context, true)} rows={endpoints} rowKey={({ key }) => key} defaultSort="name:asc" />
+          <DataTable label="Endpoints" columns={endpointColumns(context, true)} rows={endpoints} rowKey={({ key }) => key} defaultSort="name:asc" changed={newEndpoints} />
         </>
       )}
       <p class="hint">Read from <Link to={folderPath(context.dc, docker.prefix)}>{docker.prefix}</Link>; time left of sessions as of {readAt ? "a moment ago" : "–"}. {sessions.length === 0 && "No session exists."}</p>

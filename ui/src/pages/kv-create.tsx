@@ -22,7 +22,7 @@ export function CreatePage({ dc, prefix }: { dc: string; prefix: string }): JSX.
   const dirty = name !== "" || (draft.bytes?.length ?? 0) > 0;
 
   useEffect(() => {
-    setGuard(() => (dirty ? "The new key is not saved." : ""));
+    setGuard(() => (dirty ? "The new key is not saved. Leaving loses what you typed." : ""));
     return () => setGuard(null);
   }, [dirty]);
   useEffect(() => {

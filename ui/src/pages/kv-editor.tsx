@@ -2,17 +2,20 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { errorText } from "../api";
-import { asText, equal, fromBase64, fromText, hexDump, toBase64 } from "../bytes";
+import { asText, equal, fromBase64, fromText, toBase64 } from "../bytes";
 import { readOnlyReason } from "../cluster";
-import { diffLines } from "../diff";
+import { dropDraft, type Kept, keepDraft } from "../drafts";
 import { formatBytes } from "../format";
 import { formatJson, jsonProblem } from "../json";
 import { type RawEntry, VALUE_BYTES_MAX, flagsName, putKey, readKey } from "../kv";
 import { leaving, setGuard } from "../router";
 import { wrap } from "../settings";
 import { Button, Notice, toast } from "../ui";
+import { DiffSide, readable } from "./kv-diff";
 
-const UNSAVED = "The changes to this value are not saved.";
+const UNSAVED = "The changes to this value are not saved. What you typed stays in this tab as a draft until it is closed.";
+const CANCEL = "The changes to this value are not saved. Cancelling loses what you typed.";
+const DRAFT_MS = 300;
 
 /** Text fields turn every line end into LF; what they cannot give back is edited as base64. */
 type LineEnds = "LF" | "CR LF" | "mixed";
@@ -141,16 +144,18 @@ interface EditorProps {
   opened: RawEntry;
   /** The entry as it is now; null: it is gone. */
   current: RawEntry | null;
+  /** What was typed before a reload, to go on with. */
+  draft?: Kept | null;
   onClose: () => void;
 }
 
-export function Editor({ opened, current, onClose }: EditorProps): JSX.Element {
-  const [base, setBase] = useState(opened);
+export function Editor({ opened, current, draft: before, onClose }: EditorProps): JSX.Element {
+  const [base, setBase] = useState(before?.base ?? opened);
   const original = useMemo(() => fromBase64(base.Value), [base]);
-  const [start, setStart] = useState(original);
+  const [start, setStart] = useState(before?.bytes ?? original);
   const [generation, setGeneration] = useState(0);
-  const [draft, setDraft] = useState<Draft>({ bytes: original, problem: "" });
-  const [flags, setFlags] = useState(base.Flags);
+  const [draft, setDraft] = useState<Draft>({ bytes: start, problem: "" });
+  const [flags, setFlags] = useState(before?.flags ?? base.Flags);
   const [theirs, setTheirs] = useState<RawEntry | null | undefined>(undefined);
   const [saving, setSaving] = useState(false);
   const [error, setError] = useState("");
@@ -166,6 +171,22 @@ export function Editor({ opened, current, onClose }: EditorProps): JSX.Element {
     setGuard(() => (dirty ? UNSAVED : ""));
     return () => setGuard(null);
   }, [dirty]);
+
+  useEffect(() => {
+    if (!dirty) {
+      dropDraft(base.Key);
+      return undefined;
+    }
+    if (draft.bytes === null) return undefined;
+    const bytes = draft.bytes;
+    const keep = () => keepDraft(base, bytes, flags);
+    const timer = setTimeout(keep, DRAFT_MS);
+    window.addEventListener("pagehide", keep);
+    return () => {
+      clearTimeout(timer);
+      window.removeEventListener("pagehide", keep);
+    };
+  }, [dirty, draft, flags, base]);
 
   const restart = (bytes: Uint8Array) => {
     setStart(bytes);
@@ -194,6 +215,7 @@ export function Editor({ opened, current, onClose }: EditorProps): JSX.Element {
       setBase(stored);
       setTheirs(undefined);
       toast(`Saved ${base.Key}`, "ok", over ? { label: "Undo", run: () => void undo(over, stored) } : undefined);
+      dropDraft(base.Key);
       if (close) {
         setGuard(null);
         onClose();
@@ -203,6 +225,12 @@ export function Editor({ opened, current, onClose }: EditorProps): JSX.Element {
     } finally {
       setSaving(false);
     }
+  };
+
+  const cancel = () => {
+    dropDraft(base.Key);
+    setGuard(null);
+    onClose();
   };
 
   const keys = (event: KeyboardEvent) => {
@@ -221,6 +249,7 @@ export function Editor({ opened, current, onClose }: EditorProps): JSX.Element {
         onTheirs={() => {
           setGuard(null);
           setTheirs(undefined);
+          dropDraft(base.Key);
           onClose();
         }}
         onEdit={() => {
@@ -253,7 +282,7 @@ export function Editor({ opened, current, onClose }: EditorProps): JSX.Element {
       <div class="toolbar">
         <Button kind="primary" writes disabled={!dirty || saving || draft.bytes === null || flagsProblem !== ""} title="Ctrl+S" onClick={() => void save(false)}>Save</Button>
         <Button writes disabled={!dirty || saving || draft.bytes === null || flagsProblem !== ""} title="Ctrl+Shift+S" onClick={() => void save(true)}>Save and close</Button>
-        <Button onClick={() => (dirty ? (leaving.value = { question: UNSAVED, go: onClose }) : onClose())}>
+        <Button onClick={() => (dirty ? (leaving.value = { question: CANCEL, go: cancel }) : onClose())}>
           {dirty ? "Cancel" : "Close"}
         </Button>
         <span class="hint">{formatBytes(draft.bytes?.length ?? 0)}{dirty ? ", not saved" : ""}</span>
@@ -300,26 +329,5 @@ function Conflict({ opened, theirs, mine, onMine, onTheirs, onEdit }: ConflictPr
         <Button onClick={onEdit}>Edit mine further</Button>
       </div>
     </section>
-  );
-}
-
-const readable = (bytes: Uint8Array) => asText(bytes) ?? hexDump(bytes);
-
-function DiffSide({ title, before, after }: { title: string; before: string; after: string }): JSX.Element {
-  const lines = useMemo(() => diffLines(before, after), [before, after]);
-  const marks = { same: " ", gone: "−", new: "+" } as const;
-  return (
-    <div class="side">
-      <h3>{title}</h3>
-      <pre class="code diff wrap" tabIndex={0} aria-label={title}>
-        {lines.map(({ kind, text }) => (
-          <span class={`diff-${kind}`}>
-            <span class="sr-only">{kind === "same" ? "" : kind === "gone" ? "removed: " : "added: "}</span>
-            <span aria-hidden="true">{marks[kind]} </span>
-            {`${text}\n`}
-          </span>
-        ))}
-      </pre>
-    </div>
   );
 }

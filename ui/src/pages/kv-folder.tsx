@@ -4,16 +4,20 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { call } from "../api";
 import { fromBase64 } from "../bytes";
 import { formatBytes, formatNumber, plural } from "../format";
+import { useChanged } from "../changed";
+import { Facets, NothingFound, passes } from "../facets";
 import { matcher } from "../filter";
 import { Icon } from "../icons";
 import { type RawEntry, addressablePart, download, exportText, flagsName, isAddressable, keyUrl, listBelow, valueSize } from "../kv";
 import { useLive } from "../live";
 import { createPath, folderPath, keyPath, paths } from "../paths";
+import { visited } from "../places";
 import { go, location_ } from "../router";
 import { type Column, DataTable, compareText } from "../table";
-import { Badge, Button, CopyButton, Empty, FilterBox, Link, Loading, NothingFound, PageHead, Waiting, toast } from "../ui";
+import { Badge, Button, CopyButton, Empty, FilterBox, Link, Loading, PageHead, Waiting, toast } from "../ui";
 import { type Job, BulkDialog, collect } from "./kv-bulk";
 import { ImportDialog } from "./kv-import";
+import { BookmarkButton, Places } from "./kv-places";
 import { KeyPanel } from "./kv-key";
 import { SearchBelow } from "./kv-search";
 import { TreeButton } from "./kv-tree";
@@ -72,6 +76,10 @@ export function FolderPage({ dc, prefix }: { dc: string; prefix: string }): JSX.
   const searching = query.get("below") === "1";
 
   const data = names.data.value;
+  const there = data !== undefined;
+  useEffect(() => {
+    if (there) visited(prefix);
+  }, [prefix, there]);
   const rows = useMemo<Row[]>(
     () =>
       (plain ? (data ?? []) : grouped(data ?? [], prefix))
@@ -81,7 +89,7 @@ export function FolderPage({ dc, prefix }: { dc: string; prefix: string }): JSX.
   );
   const shown = useMemo(() => {
     const match = matcher(filter);
-    return rows.filter((row) => match({ text: row.name }) && (!kinds || kinds.split(",").includes(row.folder ? "folder" : "key")));
+    return rows.filter((row) => match({ text: row.name }) && passes("kind", row.folder ? "folder" : "key"));
   }, [rows, filter, kinds]);
   const chosen = useMemo(() => rows.filter(({ path }) => selected.has(path)), [rows, selected]);
   const isKey = data?.includes(prefix) ?? false;
@@ -98,6 +106,7 @@ export function FolderPage({ dc, prefix }: { dc: string; prefix: string }): JSX.
     toast(`Exported ${plural(entries.length, "key")}`);
   };
 
+  const changed = useChanged(data ? rows : undefined, ({ path }) => path, ({ path }) => String(details.get(path)?.ModifyIndex ?? ""), details.version);
   const allShown = shown.length > 0 && shown.every(({ path }) => selected.has(path));
   const columns: Column<Row>[] = [
     {
@@ -150,6 +159,7 @@ export function FolderPage({ dc, prefix }: { dc: string; prefix: string }): JSX.
         <Button icon="down" onClick={() => void exportAll([prefix])} disabled={missing}>Export</Button>
         {prefix !== "" && (
           <>
+            <BookmarkButton path={prefix} />
             <Button icon="move" writes onClick={() => setJob({ kind: "move", base: prefix, paths: [prefix] })} disabled={missing}>Move</Button>
             <Button icon="trash" kind="danger" writes onClick={() => setJob({ kind: "delete", base: prefix, paths: [prefix] })} disabled={missing}>Delete</Button>
           </>
@@ -164,10 +174,12 @@ export function FolderPage({ dc, prefix }: { dc: string; prefix: string }): JSX.
 
       <div class="toolbar">
         <FilterBox label="Filter this folder" shown={shown.length} total={rows.length} />
+        <Facets facets={[{ name: "kind", title: "Kind", values: ["folder", "key"] }]} />
         <TreeButton />
         <SearchBelow dc={dc} prefix={prefix} open={searching} />
       </div>
 
+      {prefix === "" && !searching && <Places dc={dc} />}
       {searching ? null : data === undefined && !missing ? (
         <Waiting what="this folder" error={names.error.value} />
       ) : rows.length === 0 ? (
@@ -201,7 +213,7 @@ export function FolderPage({ dc, prefix }: { dc: string; prefix: string }): JSX.
               </>
             )}
           </div>
-          <DataTable label={`Entries of ${prefix || "the root"}`} columns={columns} rows={shown} rowKey={({ path }) => path} onVisible={details.want} compact />
+          <DataTable label={`Entries of ${prefix || "the root"}`} columns={columns} rows={shown} rowKey={({ path }) => path} onVisible={details.want} compact changed={changed} />
         </>
       )}
 
@@ -257,9 +269,9 @@ function Parent({ dc, prefix }: { dc: string; prefix: string }): JSX.Element | n
 }
 
 /** Size, flags and lock of the rows on screen, read a few at a time. */
-function useDetails(generation: number): { get: (path: string) => RawEntry | undefined; want: (rows: Row[]) => void } {
+function useDetails(generation: number): { get: (path: string) => RawEntry | undefined; want: (rows: Row[]) => void; version: number } {
   const entries = useRef(new Map<string, RawEntry>());
-  const [, setVersion] = useState(0);
+  const [version, setVersion] = useState(0);
   const state = useRef({ wanted: [] as string[], running: 0, read: new Map<string, number>(), generation });
   state.current.generation = generation;
   const alive = useRef(true);
@@ -283,7 +295,7 @@ function useDetails(generation: number): { get: (path: string) => RawEntry | und
           if (!alive.current) return;
           if (status === 404) entries.current.delete(path);
           else entries.current.set(path, data[0]);
-          setVersion((version) => version + 1);
+          setVersion((before) => before + 1);
         })
         .catch(() => own.read.delete(path)) // read again when the list changes; the banner tells what is wrong
         .finally(() => {
@@ -300,5 +312,5 @@ function useDetails(generation: number): { get: (path: string) => RawEntry | und
     pump();
   };
   useEffect(() => want(last.current), [generation]);
-  return { get: (path) => entries.current.get(path), want };
+  return { get: (path) => entries.current.get(path), want, version };
 }

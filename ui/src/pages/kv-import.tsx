@@ -3,16 +3,20 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { errorText } from "../api";
 import { plural } from "../format";
-import { type Difference, type Progress, commonFolder, compare, listBelow, readExport, writeAll } from "../kv";
+import { fromBase64 } from "../bytes";
+import { type Difference, type Imported, type Progress, commonFolder, compare, listBelow, readExport, writeAll } from "../kv";
 import { Button, Dialog, Notice, toast } from "../ui";
+import { DiffText, readable } from "./kv-diff";
 
-const SHOWN = 12;
+const NEW_SHOWN = 12;
+const CHANGED_SHOWN = 100;
 
 export function ImportDialog({ prefix, onClose }: { prefix: string; onClose: () => void }): JSX.Element {
   const [text, setText] = useState("");
   const [found, setFound] = useState<Difference[] | null>(null);
   const [error, setError] = useState("");
   const [overwrite, setOverwrite] = useState(false);
+  const [twice, setTwice] = useState(0);
   const [under, setUnder] = useState(false);
   const [progress, setProgress] = useState<Progress | null>(null);
 
@@ -20,7 +24,10 @@ export function ImportDialog({ prefix, onClose }: { prefix: string; onClose: () 
     setError("");
     setFound(null);
     try {
-      const items = readExport(content).map((item) => ({ ...item, key: below ? prefix + item.key : item.key }));
+      const all = readExport(content).map((item): [string, Imported] => [below ? prefix + item.key : item.key, item]);
+      // A key that occurs twice counts as it is written last, as with `consul kv import`.
+      const items = [...new Map(all)].map(([key, item]) => ({ ...item, key }));
+      setTwice(all.length - items.length);
       const common = commonFolder(items.map(({ key }) => key));
       const current = new Map((await listBelow(common)).map((entry) => [entry.Key, entry]));
       setFound(compare(items, current));
@@ -29,7 +36,8 @@ export function ImportDialog({ prefix, onClose }: { prefix: string; onClose: () 
     }
   };
   const chosen = (found ?? []).filter(({ kind }) => kind === "new" || (kind === "changed" && overwrite));
-  const count = (kind: Difference["kind"]) => (found ?? []).filter((each) => each.kind === kind).length;
+  const of = (kind: Difference["kind"]) => (found ?? []).filter((each) => each.kind === kind);
+  const count = (kind: Difference["kind"]) => of(kind).length;
 
   const run = async () => {
     try {
@@ -77,16 +85,25 @@ export function ImportDialog({ prefix, onClose }: { prefix: string; onClose: () 
         {error && <Notice level="bad" title={error} />}
         {found && (
           <>
-            <p role="status"><strong>{count("new")} new</strong>, {count("changed")} changed, {count("same")} the same.</p>
+            <p role="status"><strong>{count("new")} new</strong>, {count("changed")} changed, {count("same")} the same.{twice > 0 && ` ${plural(twice, "entry", "entries")} of the file are repeated later in it, and the last counts.`}</p>
             {count("changed") > 0 && (
               <label class="check">
                 <input type="checkbox" checked={overwrite} onChange={(event) => setOverwrite(event.currentTarget.checked)} />
                 Overwrite the {plural(count("changed"), "key")} that differ
               </label>
             )}
-            <ul class="sample">
-              {found.filter(({ kind }) => kind !== "same").slice(0, SHOWN).map(({ item, kind }) => <li key={item.key}>{kind}: <code class="break">{item.key}</code></li>)}
-            </ul>
+            {count("changed") > 0 && (
+              <section aria-label="Values that differ">
+                {of("changed").slice(0, CHANGED_SHOWN).map((each) => <Changed key={each.item.key} {...each} />)}
+                {count("changed") > CHANGED_SHOWN && <p class="hint">and {plural(count("changed") - CHANGED_SHOWN, "more", "more")}</p>}
+              </section>
+            )}
+            {count("new") > 0 && (
+              <ul class="sample">
+                {of("new").slice(0, NEW_SHOWN).map(({ item }) => <li key={item.key}>new: <code class="break">{item.key}</code></li>)}
+                {count("new") > NEW_SHOWN && <li>and {plural(count("new") - NEW_SHOWN, "more", "more")}</li>}
+              </ul>
+            )}
           </>
         )}
         {progress && <progress value={progress.done} max={progress.total} aria-label="Import" />}
@@ -100,5 +117,24 @@ export function ImportDialog({ prefix, onClose }: { prefix: string; onClose: () 
         )}
       </div>
     </Dialog>
+  );
+}
+
+/** What is stored against what the file has, to be unfolded. */
+function Changed({ item, current }: Difference): JSX.Element {
+  const [open, setOpen] = useState(false);
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>
+        <code class="break">{item.key}</code>
+        {current?.Session && <span class="hint"> (locked by a session)</span>}
+      </summary>
+      {open && current && (
+        <>
+          {current.Flags !== item.flags && <p>Flags: {current.Flags} becomes {item.flags}</p>}
+          <DiffText label={`Stored and new value of ${item.key}`} before={readable(fromBase64(current.Value))} after={readable(item.value)} />
+        </>
+      )}
+    </details>
   );
 }

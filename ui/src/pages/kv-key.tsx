@@ -2,14 +2,18 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { asText, fromBase64, imageType } from "../bytes";
-import { formatBytes } from "../format";
-import { type RawEntry, addressablePart, download, flagsName, isAddressable, keyUrl } from "../kv";
+import { formatBytes, formatTime } from "../format";
+import { draftOf, dropDraft } from "../drafts";
+import { type RawEntry, addressablePart, download, flagsName, isAddressable, isOwn, keyUrl } from "../kv";
 import { useLive } from "../live";
 import { createPath, folderPath, keyPath } from "../paths";
+import { visited } from "../places";
 import { go, href } from "../router";
 import { Button, CopyButton, Empty, Facts, Link, Loading, Notice, PageHead, Waiting, copy } from "../ui";
 import { BulkDialog, type Job, parentOf } from "./kv-bulk";
+import { DiffText, readable } from "./kv-diff";
 import { Editor } from "./kv-editor";
+import { BookmarkButton } from "./kv-places";
 import { Crumbs } from "./kv-folder";
 import { SessionBox } from "./session-box";
 import { type View, ValueView, viewsOf } from "./kv-value";
@@ -48,7 +52,16 @@ export function KeyPanel({ dc, entryKey, folderToo = false }: { dc: string; entr
   useEffect(() => {
     if (entry) setLast(entry);
   }, [entry]);
+  const [draft, setDraft] = useState(() => draftOf(entryKey));
+  // What stood here when the page was opened, or when a change was looked at or made here.
+  const [seen, setSeen] = useState<RawEntry | null>(null);
+  useEffect(() => {
+    if (entry && (editing || seen?.Key !== entryKey || isOwn(entry))) setSeen(entry);
+  }, [entry, editing]);
   useEffect(() => setEditing(false), [entryKey]);
+  useEffect(() => {
+    if (loaded && !missing) visited(entryKey);
+  }, [entryKey, loaded]);
 
   if (!loaded) return <Waiting what="this key" error={error} />;
   const shown = entry ?? (last?.Key === entryKey ? last : null);
@@ -64,16 +77,28 @@ export function KeyPanel({ dc, entryKey, folderToo = false }: { dc: string; entr
     );
   }
   if (editing) {
-    return <Editor key={entryKey} opened={shown} current={entry ?? null} onClose={() => setEditing(false)} />;
+    return <Editor key={entryKey} opened={shown} current={entry ?? null} draft={draft} onClose={() => { setEditing(false); setDraft(draftOf(entryKey)); }} />;
   }
   return (
     <>
       {missing && <Notice level="warn" title="This key was deleted elsewhere while it was open. This was its last value." />}
+      {draft && !missing && (
+        <Notice level="warn" title={`A draft of this value is kept in this tab since ${formatTime(draft.at)}.`}>
+          <p class="actions">
+            <Button kind="small" writes onClick={() => setEditing(true)}>Go on editing</Button>
+            <Button kind="small" onClick={() => { dropDraft(entryKey); setDraft(null); }}>Discard the draft</Button>
+          </p>
+        </Notice>
+      )}
+      {entry && seen && seen.Key === entryKey && entry.ModifyIndex > seen.ModifyIndex && !isOwn(entry) && entry.Value !== seen.Value && (
+        <ChangedElsewhere before={seen} after={entry} onSeen={() => setSeen(entry)} />
+      )}
       {folderToo && <h2>This folder is also a key</h2>}
       <div class="toolbar">
         <Button icon="edit" kind="primary" id={folderToo ? "edit-folder" : "edit"} writes disabled={missing} onClick={() => setEditing(true)}>Edit</Button>
         <Button icon="move" writes disabled={missing} onClick={() => setJob({ kind: "move", base: parentOf(entryKey), paths: [entryKey] })}>Rename</Button>
         <Button icon="copy" writes disabled={missing} onClick={() => setJob({ kind: "copy", base: parentOf(entryKey), paths: [entryKey] })}>Duplicate</Button>
+        {!folderToo && <BookmarkButton path={entryKey} />}
         <Button icon="down" onClick={() => download(nameOf(entryKey), fromBase64(shown.Value) as BlobPart)}>Download</Button>
         <Button icon="trash" kind="danger" writes disabled={missing} onClick={() => setJob({ kind: "delete", base: parentOf(entryKey), paths: [entryKey] })}>{folderToo ? "Delete this key alone" : "Delete"}</Button>
       </div>
@@ -82,6 +107,19 @@ export function KeyPanel({ dc, entryKey, folderToo = false }: { dc: string; entr
       <Meta dc={dc} entry={shown} />
       {job && <SingleDialog dc={dc} job={job} onClose={() => setJob(null)} />}
     </>
+  );
+}
+
+function ChangedElsewhere({ before, after, onSeen }: { before: RawEntry; after: RawEntry; onSeen: () => void }): JSX.Element {
+  const [open, setOpen] = useState(false);
+  return (
+    <Notice level="warn" title="This value was changed elsewhere while it was open. The new one is shown.">
+      <p class="actions">
+        <Button kind="small" pressed={open} onClick={() => setOpen(!open)}>Show what changed</Button>
+        <Button kind="small" onClick={onSeen}>Dismiss</Button>
+      </p>
+      {open && <DiffText label="What changed" before={readable(fromBase64(before.Value))} after={readable(fromBase64(after.Value))} />}
+    </Notice>
   );
 }
 
@@ -133,6 +171,7 @@ function Meta({ dc, entry }: { dc: string; entry: RawEntry }): JSX.Element {
         <Button icon="link" kind="small" onClick={() => void copy(link, "the link")}>Copy link</Button>
         {isAddressable(entry.Key) && <Button icon="copy" kind="small" onClick={() => void copy(`curl ${url.includes("'") ? `"${url}?raw"` : `'${url}?raw'`}`, "the curl command")}>Copy as curl</Button>}
         <Button icon="copy" kind="small" onClick={() => void copy(`consul kv get ${quoted}`, "the command")}>Copy as command</Button>
+        {isAddressable(entry.Key) && <Button icon="copy" kind="small" onClick={() => void copy(`import urllib.request\nvalue = urllib.request.urlopen(${JSON.stringify(`${url}?raw`)}).read()\n`, "the Python code")}>Copy as Python</Button>}
         {isAddressable(entry.Key) && <a class="button small" href={`/v1/${keyUrl(entry.Key)}?raw`} target="_blank" rel="noopener noreferrer">Raw value</a>}
       </p>
     </section>

@@ -2,6 +2,8 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { leader } from "../cluster";
+import { useChanged } from "../changed";
+import { Facets, NothingFound, STATUSES, passes, searchText } from "../facets";
 import { matcher } from "../filter";
 import { plural } from "../format";
 import { useLive } from "../live";
@@ -10,7 +12,7 @@ import { paths } from "../paths";
 import { location_ } from "../router";
 import { type Session, useSessions } from "../sessions";
 import { type Column, DataTable, compareText } from "../table";
-import { Badge, CopyButton, Empty, Facts, FilterBox, Link, NothingFound, Notice, PageHead, StatusChip, StatusOf, Tabs, Waiting } from "../ui";
+import { Badge, CopyButton, Empty, Facts, FilterBox, Link, Notice, PageHead, StatusOf, Tabs, Waiting } from "../ui";
 import type { Check } from "./overview";
 import { CheckList } from "./services";
 import { SessionTable } from "./sessions";
@@ -102,19 +104,19 @@ export function NodesPage({ dc }: { dc: string }): JSX.Element {
   const { rows, loaded, error } = useRows();
   const query = location_.value.query;
   const filter = query.get("filter") ?? "";
-  const wanted = query.get("status")?.split(",");
   const match = matcher(filter, ["node", "status", "address"]);
   const shown = rows.filter(
     (row) =>
-      (!wanted || wanted.includes(row.health)) &&
+      passes("status", row.health || "empty") &&
       match({
-        text: [row.name, row.address, ...Object.entries(row.meta).flat()].join(" "),
+        text: searchText({ Node: [row.name], Address: [row.address], Meta: Object.entries(row.meta).flat() }),
         fields: {
           node: [row.name], address: [row.address], status: [row.health, row.member ? statusWord(row.member) : ""],
           ...Object.fromEntries(Object.entries(row.meta).map(([name, value]) => [`meta.${name}`, [value]])),
         },
       }),
   );
+  const changed = useChanged(loaded ? rows : undefined, ({ name }) => name, (row) => [row.health, row.member ? statusWord(row.member) : "", row.leads, row.voter].join(" "));
   const columns: Column<Row>[] = [
     {
       id: "Node", title: "Node", main: true, width: "minmax(0, 2fr)", sort: (a, b) => compareText(a.name, b.name),
@@ -137,10 +139,10 @@ export function NodesPage({ dc }: { dc: string }): JSX.Element {
       <PageHead title="Nodes" count={loaded ? plural(rows.length, "node") : undefined} />
       <div class="toolbar">
         <FilterBox label="Filter nodes" shown={shown.length} total={rows.length} />
-        <StatusChip />
+        <Facets facets={[{ name: "status", title: "Status", values: [...STATUSES, "empty"] }]} properties={["Node", "Address", "Meta"]} />
       </div>
       {!loaded ? <Waiting what="the nodes" error={error} /> : shown.length === 0 ? <NothingFound what="nodes" /> : (
-        <DataTable label="Nodes" columns={columns} rows={shown} rowKey={({ name }) => name} defaultSort="Status:asc" />
+        <DataTable label="Nodes" columns={columns} rows={shown} rowKey={({ name }) => name} defaultSort="Status:asc" changed={changed} />
       )}
     </>
   );
@@ -187,7 +189,7 @@ export function NodePage({ dc, name, tab }: { dc: string; name: string; tab: str
             ]}
           />
           <Tabs tabs={tabs} current={tab} />
-          {tab === "health-checks" && (own.length > 0 ? <CheckList checks={own} /> : <Empty title="This node has no checks" />)}
+          {tab === "health-checks" && (own.length > 0 ? <CheckList checks={own} filtered /> : <Empty title="This node has no checks" />)}
           {tab === "service-instances" && <NodeServices dc={dc} name={name} />}
           {tab === "round-trip-time" && <RoundTrips dc={dc} trips={trips} />}
           {tab === "lock-sessions" && <NodeSessions dc={dc} sessions={held} readAt={sessions.at.value} refresh={sessions.refresh} />}

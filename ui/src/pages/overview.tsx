@@ -11,9 +11,9 @@ import { useLive } from "../live";
 import { type Member, type RaftServer, isServer, statusWord, useHealth, useMembers, useRaft, useSelf, versionOf } from "../members";
 import { folderPath, paths } from "../paths";
 import { useSessions } from "../sessions";
-import { expectedEngines } from "../settings";
+import { checklist, expectedEngines } from "../settings";
 import { compareText } from "../table";
-import { Badge, type Level, Link, PageHead, Status, StatusOf, Waiting } from "../ui";
+import { Badge, Button, type Level, Link, PageHead, Status, StatusOf, Waiting } from "../ui";
 
 export interface Check {
   Node: string;
@@ -25,6 +25,7 @@ export interface Check {
   ServiceID: string;
   ServiceName: string;
   Type: string;
+  ServiceTags?: string[] | null;
 }
 
 interface Verdict {
@@ -261,10 +262,10 @@ function Checklist({ servers, docker, expected }: { servers: RaftServer[]; docke
     ["First overlay network", (docker?.networks.length ?? 0) > 0],
     ["Containers on two engines", hosts.size > 1],
   ];
-  if (steps.every(([, done]) => done)) return null;
+  if (checklist.value === "off" || steps.every(([, done]) => done)) return null;
   return (
     <section>
-      <h2>On the way to overlay networks</h2>
+      <h2>On the way to overlay networks <Button kind="small" onClick={() => { checklist.value = "off"; }}>Hide these steps</Button></h2>
       <ol class="checklist">
         {steps.map(([text, done]) => (
           <li key={text} class={done ? "done" : ""}>

@@ -1,13 +1,15 @@
 // Services and checks, as the catalog holds them.
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
+import { useChanged } from "../changed";
+import { Facets, NothingFound, STATUSES, passes, searchText } from "../facets";
 import { matcher } from "../filter";
 import { plural } from "../format";
 import { useLive } from "../live";
 import { paths } from "../paths";
 import { location_, setQuery } from "../router";
 import { type Column, DataTable, compareText } from "../table";
-import { Badge, Button, CopyButton, Empty, Facts, FilterBox, Link, NothingFound, Notice, PageHead, StatusChip, StatusOf, Tabs, Waiting } from "../ui";
+import { Badge, Button, CopyButton, Empty, Facts, FilterBox, Link, Notice, PageHead, StatusOf, Tabs, Waiting } from "../ui";
 import { worst } from "./nodes";
 import type { Check } from "./overview";
 
@@ -16,6 +18,15 @@ interface Row {
   tags: string[];
   health: string;
   checks: number;
+  kind: string;
+  /** What registered it, as its metadata says. */
+  sources: string[];
+}
+
+interface Summary {
+  Name: string;
+  Kind?: string;
+  ExternalSources: string[] | null;
 }
 
 interface Instance {
@@ -26,23 +37,32 @@ interface Instance {
 
 const RANK: Record<string, number> = { critical: 0, warning: 1, passing: 2 };
 const OUTPUT_LINES = 20;
+const SUMMARY_MS = 15_000;
 
 export function ServicesPage({ dc }: { dc: string }): JSX.Element {
   const catalog = useLive<Record<string, string[]>>("catalog/services");
   const checks = useLive<Check[]>("health/state/any");
-  const query = location_.value.query;
-  const filter = query.get("filter") ?? "";
-  const wanted = query.get("status")?.split(",");
+  // Kinds and sources seldom change, and agents may do without this endpoint.
+  const more = useLive<Summary[]>("internal/ui/services", { every: SUMMARY_MS });
+  const filter = location_.value.query.get("filter") ?? "";
   const rows = useMemo(
     () =>
       Object.entries(catalog.data.value ?? {}).map(([name, tags]): Row => {
         const own = (checks.data.value ?? []).filter(({ ServiceName }) => ServiceName === name);
-        return { name, tags: tags ?? [], health: worst(own), checks: own.length };
+        const summary = more.data.value?.find(({ Name }) => Name === name);
+        return { name, tags: tags ?? [], health: worst(own), checks: own.length, kind: summary?.Kind || "typical", sources: summary?.ExternalSources ?? [] };
       }),
-    [catalog.data.value, checks.data.value],
+    [catalog.data.value, checks.data.value, more.data.value],
   );
   const match = matcher(filter, ["tag", "name", "status"]);
-  const shown = rows.filter((row) => (!wanted || wanted.includes(row.health || "empty")) && match({ text: [row.name, ...row.tags].join(" "), fields: { tag: row.tags, name: [row.name], status: [row.health] } }));
+  const shown = rows.filter((row) => passes("status", row.health || "empty") && passes("kind", row.kind) && passes("source", ...row.sources) && match({ text: searchText({ Name: [row.name], Tags: row.tags }), fields: { tag: row.tags, name: [row.name], status: [row.health] } }));
+  const kinds = [...new Set(rows.map(({ kind }) => kind))].sort();
+  const facets = [
+    { name: "status", title: "Status", values: [...STATUSES, "empty"] },
+    { name: "kind", title: "Kind", values: kinds.length > 1 ? kinds : [] },
+    { name: "source", title: "Source", values: [...new Set(rows.flatMap(({ sources }) => sources))].sort() },
+  ];
+  const changed = useChanged(catalog.at.value && checks.at.value ? rows : undefined, ({ name }) => name, ({ health, tags }) => `${health} ${tags.join(" ")}`);
   const nodeChecks = (checks.data.value ?? []).filter(({ ServiceID, Status }) => ServiceID === "" && Status !== "passing");
   const columns: Column<Row>[] = [
     { id: "Name", title: "Service", main: true, width: "minmax(0, 2fr)", sort: (a, b) => compareText(a.name, b.name), render: ({ name }) => <Link class="row-link" data-row to={paths.service(dc, name)}>{name}</Link> },
@@ -54,12 +74,12 @@ export function ServicesPage({ dc }: { dc: string }): JSX.Element {
       <PageHead title="Services" count={catalog.at.value ? plural(rows.length, "service") : undefined} />
       <div class="toolbar">
         <FilterBox label="Filter services" shown={shown.length} total={rows.length} />
-        <StatusChip />
+        <Facets facets={facets} properties={["Name", "Tags"]} />
       </div>
       {catalog.at.value === 0 ? <Waiting what="the services" error={catalog.error.value} /> : rows.length === 0 ? (
         <Empty title="No service is registered" />
       ) : shown.length === 0 ? <NothingFound what="services" /> : (
-        <DataTable label="Services" columns={columns} rows={shown} rowKey={({ name }) => name} defaultSort="Status:asc" />
+        <DataTable label="Services" columns={columns} rows={shown} rowKey={({ name }) => name} defaultSort="Status:asc" changed={changed} />
       )}
       {nodeChecks.length > 0 && (
         <section>
@@ -89,10 +109,26 @@ export function ServicePage({ dc, name, tab, instance }: { dc: string; name: str
   if (data && data.length > 0 && data !== kept) setKept(data);
   const gone = live.at.value > 0 && (data?.length ?? 0) === 0;
   const instances = gone ? kept : (data ?? []);
+  const changed = useChanged(live.at.value ? instances : undefined, keyOfInstance, ({ Checks, Service }) => `${worst(Checks)} ${Service.Port}`);
   if (instance) return <InstancePage dc={dc} name={name} tab={tab} wanted={instance} instances={instances} live={{ loaded: live.at.value > 0, error: live.error.value }} />;
+  const match = matcher(location_.value.query.get("filter") ?? "", ["tag", "node", "status"]);
+  const shown = instances.filter(
+    (each) =>
+      passes("status", worst(each.Checks) || "empty") && passes("source", ...sourcesOf(each)) &&
+      match({
+        text: searchText({
+          Name: [each.Service.Service], Node: [each.Node.Node], Tags: each.Service.Tags ?? [], ID: [each.Service.ID], Address: [addressOf(each)], Port: [String(each.Service.Port)],
+          "Service.Meta": Object.entries(each.Service.Meta ?? {}).flat(), "Node.Meta": Object.entries(each.Node.Meta ?? {}).flat(),
+        }),
+        fields: {
+          tag: each.Service.Tags ?? [], node: [each.Node.Node], status: [worst(each.Checks)],
+          ...Object.fromEntries(Object.entries({ ...each.Node.Meta, ...each.Service.Meta }).map(([key, value]) => [`meta.${key}`, [value]])),
+        },
+      }),
+  );
   const tags = [...new Set(instances.flatMap(({ Service }) => Service.Tags ?? []))].sort();
   const columns: Column<Instance>[] = [
-    { id: "id", title: "Instance", main: true, width: "minmax(0, 1.5fr)", sort: (a, b) => compareText(a.Service.ID, b.Service.ID), render: ({ Service, Node }) => <Link class="row-link" data-row to={paths.instance(dc, name, Node.Node, Service.ID)}>{Service.ID}</Link> },
+    { id: "id", title: "Instance", main: true, width: "minmax(0, 1.5fr)", sort: (a, b) => compareText(a.Service.ID, b.Service.ID), render: (each) => { const { Service, Node } = each; return <span class="marks"><Link class="row-link" data-row to={paths.instance(dc, name, Node.Node, Service.ID)}>{Service.ID}</Link>{inMaintenance(each) && <Badge kind="lock">maintenance</Badge>}</span>; } },
     { id: "Status", title: "Service checks", width: "8rem", sort: (a, b) => (RANK[worst(a.Checks)] ?? 3) - (RANK[worst(b.Checks)] ?? 3), render: ({ Checks }) => <Worst checks={Checks.filter(({ ServiceID }) => ServiceID !== "")} /> },
     { id: "nodeStatus", title: "Node checks", width: "8rem", render: ({ Checks }) => <Worst checks={Checks.filter(({ ServiceID }) => ServiceID === "")} /> },
     { id: "Node", title: "Node", sort: (a, b) => compareText(a.Node.Node, b.Node.Node), render: ({ Node }) => <Link to={paths.node(dc, Node.Node)}>{Node.Node}</Link> },
@@ -107,13 +143,29 @@ export function ServicePage({ dc, name, tab, instance }: { dc: string; name: str
         <>
           <Tabs current={tab} tabs={[{ id: "instances", title: "Instances", to: paths.service(dc, name, "instances") }, { id: "tags", title: `Tags (${tags.length})`, to: paths.service(dc, name, "tags") }]} />
           {tab === "tags" ? (tags.length > 0 ? <p class="marks">{tags.map((tag) => <Badge key={tag}>{tag}</Badge>)}</p> : <Empty title="No instance has tags" />) : instances.length > 0 && (
-            <DataTable label={`Instances of ${name}`} columns={columns} rows={instances} rowKey={({ Node, Service }) => `${Node.Node} ${Service.ID}`} defaultSort="Status:asc" />
+            <>
+              <div class="toolbar">
+                <FilterBox label="Filter instances" shown={shown.length} total={instances.length} />
+                <Facets
+                  facets={[
+                    { name: "status", title: "Status", values: [...STATUSES, "empty"] },
+                    { name: "source", title: "Source", values: [...new Set(instances.flatMap(sourcesOf))].sort() },
+                  ]}
+                  properties={["Name", "Node", "Tags", "ID", "Address", "Port", "Service.Meta", "Node.Meta"]}
+                />
+              </div>
+              {shown.length === 0 ? <NothingFound what="instances" /> : <DataTable label={`Instances of ${name}`} columns={columns} rows={shown} rowKey={keyOfInstance} defaultSort="Status:asc" changed={changed} />}
+            </>
           )}
         </>
       )}
     </>
   );
 }
+
+const keyOfInstance = ({ Node, Service }: Instance) => `${Node.Node} ${Service.ID}`;
+const sourcesOf = ({ Service }: Instance) => [Service.Meta?.["external-source"] ?? ""].filter(Boolean);
+const inMaintenance = ({ Checks }: Instance) => Checks.some(({ CheckID }) => CheckID === "_node_maintenance" || CheckID.startsWith("_service_maintenance:"));
 
 function addressOf({ Node, Service }: Instance): string {
   const address = Service.Address || Node.Address;
@@ -160,7 +212,7 @@ function InstancePage({ dc, name, tab, wanted, instances, live }: InstanceProps)
             current={current}
             tabs={[["health-checks", `Health checks (${instance.Checks.length})`], ["metadata", "Metadata"], ["addresses", "Addresses"]].map(([id, title]) => ({ id, title, to: paths.instance(dc, name, wanted.node, wanted.id, id) }))}
           />
-          {current === "health-checks" && (instance.Checks.length > 0 ? <CheckList checks={instance.Checks} /> : <Empty title="There are no checks" />)}
+          {current === "health-checks" && (instance.Checks.length > 0 ? <CheckList checks={instance.Checks} filtered /> : <Empty title="There are no checks" />)}
           {current === "metadata" && (Object.keys(instance.Service.Meta ?? {}).length > 0 ? <Facts facts={Object.entries(instance.Service.Meta ?? {})} /> : <Empty title="There is no metadata" />)}
           {current === "addresses" && (Object.keys(instance.Service.TaggedAddresses ?? {}).length > 0 ? <Facts facts={Object.entries(instance.Service.TaggedAddresses ?? {}).map(([tag, { Address, Port }]) => [tag, `${Address}:${Port}`])} /> : <Empty title="There are no tagged addresses" />)}
         </>
@@ -169,11 +221,45 @@ function InstancePage({ dc, name, tab, wanted, instances, live }: InstanceProps)
   );
 }
 
-export function CheckList({ checks }: { checks: Check[] }): JSX.Element {
-  const sorted = [...checks].sort((a, b) => (RANK[a.Status] ?? 3) - (RANK[b.Status] ?? 3) || compareText(a.Name, b.Name));
+const CHECK_PROPERTIES = ["Name", "Node", "CheckID", "Notes", "Output", "ServiceTags"];
+
+/** The type of a check: what the catalog says, and gossip's own is known by its id. */
+const typeOf = (check: Check) => (check.CheckID === "serfHealth" ? "serf" : check.Type);
+
+/** `filtered`: with the filters of the address, on the pages where checks are the list. */
+export function CheckList({ checks, filtered = false }: { checks: Check[]; filtered?: boolean }): JSX.Element {
+  const query = location_.value.query;
+  const [by, direction] = (filtered && query.get("sort") ? (query.get("sort") as string) : "Status:asc").split(":");
+  const filter = filtered ? (query.get("filter") ?? "") : "";
+  const match = matcher(filter, ["status", "node", "type"]);
+  const shown = checks.filter(
+    (check) =>
+      !filtered ||
+      (passes("status", check.Status) && passes("kind", check.ServiceID ? "service" : "node") && passes("check", typeOf(check)) &&
+        match({
+          text: searchText({ Name: [check.Name], Node: [check.Node, check.ServiceName], CheckID: [check.CheckID], Notes: [check.Notes], Output: [check.Output], ServiceTags: check.ServiceTags ?? [] }),
+          fields: { status: [check.Status], node: [check.Node], type: [typeOf(check)] },
+        })),
+  );
+  const order = by.toLowerCase() === "name" ? compareName : (a: Check, b: Check) => (RANK[a.Status] ?? 3) - (RANK[b.Status] ?? 3) || compareName(a, b);
+  const sorted = [...shown].sort((a, b) => (direction === "desc" ? -1 : 1) * order(a, b));
   const gossip = checks.some(({ CheckID, Status }) => CheckID === "serfHealth" && Status === "critical");
+  const types = [...new Set(checks.map(typeOf))].filter(Boolean).sort();
+  const facets = [
+    { name: "status", title: "Status", values: STATUSES },
+    { name: "kind", title: "Kind", values: ["service", "node"] },
+    { name: "check", title: "Type", values: types },
+  ];
   return (
     <>
+      {filtered && (
+        <div class="toolbar">
+          <FilterBox label="Filter checks" shown={shown.length} total={checks.length} />
+          <Facets facets={facets} properties={CHECK_PROPERTIES} />
+          <Button onClick={() => setQuery("sort", by.toLowerCase() === "name" ? "" : "Name:asc")}>{by.toLowerCase() === "name" ? "Worst first" : "By name"}</Button>
+        </div>
+      )}
+      {shown.length === 0 && <NothingFound what="checks" />}
       {gossip && <Notice level="warn" title="The node does not answer to gossip, so the other statuses are those from before." />}
       <ul class="cards checks">
         {sorted.map((check) => (
@@ -188,6 +274,8 @@ export function CheckList({ checks }: { checks: Check[] }): JSX.Element {
     </>
   );
 }
+
+const compareName = (a: Check, b: Check) => compareText(a.Name, b.Name);
 
 function Output({ text, name }: { text: string; name: string }): JSX.Element {
   const [open, setOpen] = useState(false);

@@ -27,6 +27,7 @@ export function SessionBox({ dc, id, heldKey }: { dc: string; id: string; heldKe
           ["Session", <Link to={`${paths.sessions(dc)}?filter=${id}`}>{session.Name || id}</Link>],
           ["Node", <Link to={paths.node(dc, session.Node, "lock-sessions")}>{session.Node}</Link>],
           ["Time left", left.late ? <Status level="warn">{left.text}, not renewed in time</Status> : left.text],
+          ["TTL", session.TTL || "none"],
           ["When it ends", behaviorText(session)],
           ["Lock delay", formatNanos(session.LockDelay)],
           ...(others.length > 0 ? [["Also holds", <ul class="plain-list">{others.slice(0, 10).map((key) => <li key={key}><Link to={key.endsWith("/") ? folderPath(dc, key) : keyPath(dc, key)}>{key}</Link></li>)}</ul>] as [string, JSX.Element]] : []),

@@ -4,7 +4,8 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { call, errorText } from "../api";
 import { setPaused } from "../live";
-import { dockerPrefix, expectedEngines, liveDefault, loginOpen, setToken, shortcuts, theme, token, tokenKept, wrap } from "../settings";
+import { forgetPlaces } from "../places";
+import { checklist, codeSize, dockerPrefix, expectedEngines, liveDefault, loginOpen, setToken, shortcuts, startPage, theme, token, tokenKept, wrap } from "../settings";
 import { Button, Dialog, Notice, PageHead, toast } from "../ui";
 
 export function SettingsPage(): JSX.Element {
@@ -17,6 +18,9 @@ export function SettingsPage(): JSX.Element {
         <Choice label="Pages follow changes" value={liveDefault} options={[["on", "live"], ["off", "paused"]]} onChange={(value) => setPaused(value === "off")} />
         <Choice label="Keyboard shortcuts" value={shortcuts} options={[["on", "on"], ["off", "off"]]} />
         <Choice label="Long lines of values" value={wrap} options={[["on", "wrap"], ["off", "scroll"]]} />
+        <Choice label="Letters of values" value={codeSize} options={[["normal", "normal"], ["large", "large"]]} />
+        <Choice label="First page" value={startPage} options={[["overview", "overview"], ["services", "services, as in Consul"]]} />
+        <Choice label="Steps to overlay networks on the overview" value={checklist} options={[["on", "until they are done"], ["off", "never"]]} />
         <label class="field">
           <span>Docker engines that should be there</span>
           <input inputMode="numeric" value={expectedEngines.value} placeholder="as many as there are members" onInput={(event) => { expectedEngines.value = event.currentTarget.value.replace(/\D/g, ""); }} />
@@ -33,7 +37,7 @@ export function SettingsPage(): JSX.Element {
         {token.value && <Button onClick={() => { setToken("", false); toast("Logged out"); }}>Log out</Button>}
       </p>
       <h2>Reset</h2>
-      <p><Button onClick={reset}>Reset all settings</Button></p>
+      <p class="actions"><Button onClick={() => { forgetPlaces(); toast("Bookmarks and recent keys are forgotten"); }}>Forget bookmarks and recent keys</Button> <Button onClick={reset}>Reset all settings</Button></p>
     </>
   );
 }
@@ -43,7 +47,11 @@ function reset(): void {
   liveDefault.value = "on";
   shortcuts.value = "on";
   wrap.value = "on";
+  codeSize.value = "normal";
+  startPage.value = "overview";
+  checklist.value = "on";
   expectedEngines.value = "";
+  forgetPlaces();
   dockerPrefix.value = "";
   setPaused(false);
   toast("All settings are as they were at first");
