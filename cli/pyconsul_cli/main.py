@@ -26,6 +26,12 @@ UNKNOWN_COMMAND = 127
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 
+NOBODY_LISTENS = (
+    "No agent listens at this address. Start one (pyconsul agent -dev), or name another\n"
+    "by -http-addr=HOST:PORT or the variable CONSUL_HTTP_ADDR."
+)
+"""On a terminal only: scripts get Consul's text."""
+
 MISPLACED_FLAGS = (
     "Invalid flags before the subcommand. If these flags are for\n"
     "the subcommand, please put them after the subcommand.\n"
@@ -132,9 +138,17 @@ def _run(command: Command, words: list[str], io: Io, environ: Mapping[str, str])
         if text:
             io.stdout.flush()
             context.err(text)
+            if _is_refused(error) and io.stderr.isatty():
+                context.err(NOBODY_LISTENS)
         return error.code
     finally:
         context.close()
+
+
+def _is_refused(error: CommandError) -> bool:
+    from pyconsul.client.errors import RequestError
+
+    return isinstance(error.__cause__, RequestError) and error.__cause__.refused
 
 
 def _flag_error(command: Command, message: str, io: Io) -> int:

@@ -20,6 +20,8 @@ APART = "docker1, docker2 and docker3 (127.0.0.43, .44, .45) each started"
 TOGETHER = "docker1, docker2 and docker3 (127.0.0.43, .44, .45) joined"
 TWO = "docker1 and docker2 joined, docker3 alone"
 PATIENCE_S = 20.0
+VOTES_S = 120.0
+"""The recordings set a time of stabilization of 15 s."""
 NEEDS_NO_PATIENCE = re.compile(r"^(join|leave|force-leave|event|exec)$")
 
 NO_FILTER = "-filter is not served by the catalog's endpoints yet: they answer with everything"
@@ -114,7 +116,7 @@ class Cluster(Stage):
         first = self.agents[names[0]]
         servers = {name for name in names if name.startswith("docker")}
         wait_for(f"{names} are in the catalog", lambda: first.catalog() >= set(names))
-        wait_for(f"{servers} vote", lambda: first.voters() >= servers)
+        wait_for(f"{servers} vote", lambda: first.voters() >= servers, VOTES_S)
 
     def prepare(self, recording: Recording) -> None:
         setup = recording.setup

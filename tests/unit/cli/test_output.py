@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import socket
 
 import pytest
 from hypothesis import given
@@ -125,3 +126,13 @@ def test_colours_on_a_terminal_only_and_if_wanted(agent, environ: dict[str, str]
     assert ("\x1b[1mNode " in shown and "\x1b[32malive\x1b[0m" in shown and "\x1b[31mfailed\x1b[0m" in shown) is painted
     assert re.sub(r"\x1b\[\d+m", "", shown) == plain.getvalue().decode()
     assert "\x1b" not in plain.getvalue().decode()
+
+
+@pytest.mark.parametrize(("stderr", "hint"), [(Terminal(), True), (io.BytesIO(), False)])
+def test_an_unreachable_agent_is_explained_on_a_terminal(stderr: io.BytesIO, hint: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    code = main(["members"], Io(io.BytesIO(), io.BytesIO(), stderr), {"CONSUL_HTTP_ADDR": address})
+    said = stderr.getvalue().decode()
+    assert code == 1 and said.splitlines()[0].endswith(f"dial tcp {address}: connect: connection refused")
+    assert ("CONSUL_HTTP_ADDR" in said) is hint
