@@ -8,7 +8,7 @@ import pytest
 
 from pyconsul.testing.processes import Cluster
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "check")]
 
 
 @pytest.fixture
