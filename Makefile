@@ -13,7 +13,8 @@ slow:
 # make sim SEEDS=1000
 SEEDS ?= 500
 sim:
-	SEEDS=$(SEEDS) python3 dev.py test tests/sim
+	python3 dev.py ready
+	.venv/bin/python tests/sim/run_seeds.py $(SEEDS)
 
 # make bench ROUNDS=3
 ROUNDS ?= 3

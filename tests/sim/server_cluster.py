@@ -549,6 +549,7 @@ class Cluster:
             self.slow_network = self.slow_disk = 0.001
         self.die_by_power = True
         self.quiet_from = seconds
+        self.quiet_seconds = QUIET_SECONDS
         self.blocked: set[tuple[str, str]] = set()
         names = [f"s{number}" for number in range(1, self.size + 1)]
         self.nodes = {name: Node(self, name, number) for number, name in enumerate(names, 1)}
@@ -895,8 +896,8 @@ class Cluster:
         world.push(chance.expovariate(1 / self.nemesis_pause), IO, self.nemesis)
         victim = (self.leader() if world.chance(0.5) else None) or chance.choice(list(self.nodes.values()))
         kind = chance.choice(
-            ["crash", "power", "pause", "pause", "lag", "split", "one-way", "pair", "heal", "heal", "all", "full", "slow",
-             "clock"]
+            ["crash", "power", "pause", "pause", "lag", "split", "one-way", "pair", "heal", "heal", "all", "full",
+             "slow", "clock"]
         )  # fmt: skip
         names = list(self.nodes)
         group = "partition" if kind in ("split", "one-way", "pair") else "power" if kind == "all" else kind
@@ -956,7 +957,7 @@ class Cluster:
             self.begin()
             self.world.run(self.quiet_from)
             self.calm_down()
-            self.world.run(self.world.now + QUIET_SECONDS)
+            self.world.run(self.world.now + self.quiet_seconds)
             self.check_agreement()
             self.judge.linearizable()
 
@@ -1005,7 +1006,7 @@ class Cluster:
                 self.world.push(later, IO, partial(self._nudge, each))
         for number, each in enumerate(self.nodes.values()):
             for offset, key in enumerate(KEYS):
-                delay = QUIET_SECONDS - 1.0 + 0.05 * (number + offset)
+                delay = self.quiet_seconds - 1.0 + 0.05 * (number + offset)
                 self.world.push(delay, IO, partial(self._last_read, each, key))
 
     def _nudge(self, each: Node) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from gossip_cluster import Cluster
+from gossip_tables import crash_formula, event_formula, measure
 
 from pyconsul.gossip.messages import STATE_DEAD, STATE_SUSPECT
 from pyconsul.gossip.suspicion import bounds
@@ -100,6 +101,16 @@ def test_a_partition_heals_into_one_view_with_all_tags(size: int) -> None:
     for host in cluster.alive_hosts():
         assert {m.name: m.tags for m in host.core.serf.members.values()} == {name: {"n": name[1:]} for name in names}
         assert {m.status_name for m in host.core.serf.members.values()} == {"alive"}
+
+
+@pytest.mark.parametrize(("size", "loss"), [(3, 0.05), (30, 0.05), pytest.param(300, 0.05, marks=pytest.mark.slow)])
+def test_crashes_and_events_keep_to_the_formulas(size: int, loss: float) -> None:
+    """One run of the table in docs/design/gossip.md, with room for chance."""
+    run = measure(size, loss, seed=1)
+    assert run.false_dead == 0
+    assert run.crash < 2 * crash_formula(size) + 5.0
+    assert run.event < 3 * event_formula(size, loss)
+    assert 1.5 < run.datagrams_per_second < 6.0
 
 
 def test_a_leave_is_no_failure() -> None:
