@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from linear import Operation, linearizable, register
+from linear import Operation, explained
 
 from pyconsul.clock import SystemClock
 
@@ -104,7 +104,7 @@ def judge(lines: list[dict[str, Any]]) -> dict[str, int]:
             )
         )
     for key, operations in by_key.items():
-        if not linearizable(operations, None, register):
+        if not explained(operations):
             shown = "\n".join(str(each) for each in sorted(operations, key=lambda each: each.called))
             raise Violated(f"the history of {key} has no explanation:\n{shown}")
     counts["keys"] = len(by_key)

@@ -6,7 +6,7 @@ import random
 from itertools import permutations
 
 import pytest
-from linear import Operation, State, linearizable, register
+from linear import Operation, State, explained, linearizable, register
 
 
 def read(client: int, value: object, called: float, returned: float) -> Operation:
@@ -107,6 +107,7 @@ def test_it_agrees_with_trying_everything() -> None:
         history = small_history(chance)
         verdict = linearizable(history, None, register)
         assert verdict == slow_and_obvious(history), history
+        assert verdict == explained(history), history
         verdicts[verdict] += 1
     assert min(verdicts.values()) > 50, verdicts
 
