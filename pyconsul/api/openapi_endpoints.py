@@ -108,6 +108,9 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
         READ,
         list_of(ANY_OBJECT),
     ),
+    ("POST", "/v1/internal/acl/authorize"): Endpoint(
+        "Agent", "What the token may do, as the web page asks; refused while ACLs are off", others={401: "ACLs are off"}
+    ),
     ("PUT", "/v1/event/fire/"): Endpoint(
         "Events", "Sends an event to all agents", "name", "node service tag dc", ref("Event"), "bytes"
     ),

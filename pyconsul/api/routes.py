@@ -98,6 +98,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/v1/session/node/", GET=session.of_node),
     Route("/v1/session/list", GET=session.list_all),
     Route("/v1/internal/ui/sessions", GET=ui_sessions.sessions),
+    Route("/v1/internal/acl/authorize", POST=unavailable.acls),
     Route("/v1/txn", PUT=txn.transaction),
     Route("/v1/event/fire/", PUT=event.fire),
     Route("/v1/event/list", GET=event.list_events),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import DESKTOP, PHONE
+from conftest import CHROMIUM, DESKTOP, FLAGS, PHONE
 from seeding import ENGINES, NETWORK, put_many
 from site_under_test import Site
 
@@ -212,3 +212,38 @@ def test_a_hundred_thousand_keys_in_a_folder(browser: Any, fresh: Cluster) -> No
             })"""
         )
         assert frame < 1000, "scrolling stops the page"
+
+
+def test_copying_over_plain_http_to_a_name(browser: Any, seeded: Cluster) -> None:
+    """Over http:// to another name than localhost there is no clipboard interface; all else works."""
+    agent = seeded.agents[0]
+    rule = f"--host-resolver-rules=MAP ui.test {agent.address}"
+    other = browser.browser_type.launch(executable_path=CHROMIUM, args=[*FLAGS[:-1], rule])
+    try:
+        with Site(other, agent.http_url.replace(agent.address, "ui.test"), DESKTOP) as site:
+            page = site.open("dc1/kv/app/motd/edit")
+            assert page.evaluate("isSecureContext") is False
+            assert page.evaluate("navigator.clipboard === undefined")
+            page.get_by_role("button", name="Copy the key").click()
+            expect(page.get_by_text("Copied the key")).to_be_visible()
+            page.get_by_role("button", name="Edit", exact=True).click()
+            field = page.get_by_role("textbox", name="Value of app/motd")
+            field.fill("")
+            field.press("Control+v")
+            expect(field).to_have_value("app/motd")
+    finally:
+        other.close()
+
+
+def test_every_link_and_button_can_be_hovered(site: Site) -> None:
+    """What is hovered asks nobody else for anything: the site fails on requests to another origin."""
+    for route in ("dc1/overview", "dc1/docker", "dc1/kv/app/", "dc1/kv/app/motd/edit", "dc1/nodes", "settings"):
+        page = site.open(route)
+        expect(page.get_by_text("Loading")).to_have_count(0)
+        page.evaluate(
+            "for (const each of document.querySelectorAll('a, button'))"
+            " for (const type of ['pointerover', 'mouseover', 'mouseenter', 'focus'])"
+            " each.dispatchEvent(new Event(type, { bubbles: true }))"
+        )
+        targets = page.evaluate("[...document.querySelectorAll('a[href]')].map((each) => each.origin)")
+        assert set(targets) == {site.base}

@@ -1,4 +1,5 @@
 // Services and checks, as the catalog holds them.
+import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { useChanged } from "../changed";
@@ -38,12 +39,14 @@ interface Instance {
 const RANK: Record<string, number> = { critical: 0, warning: 1, passing: 2 };
 const OUTPUT_LINES = 20;
 const SUMMARY_MS = 15_000;
+const withoutSummaries = signal(false);
 
 export function ServicesPage({ dc }: { dc: string }): JSX.Element {
   const catalog = useLive<Record<string, string[]>>("catalog/services");
   const checks = useLive<Check[]>("health/state/any");
   // Kinds and sources seldom change, and agents may do without this endpoint.
-  const more = useLive<Summary[]>("internal/ui/services", { every: SUMMARY_MS });
+  const more = useLive<Summary[]>(withoutSummaries.value ? null : "internal/ui/services", { every: SUMMARY_MS });
+  if (more.status.value === 404) withoutSummaries.value = true;
   const filter = location_.value.query.get("filter") ?? "";
   const rows = useMemo(
     () =>
