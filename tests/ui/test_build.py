@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -66,3 +67,11 @@ def test_all_of_the_page_goes_into_a_wheel() -> None:
         assert f'"{pattern}"' in declared
     covered = {path for pattern in patterns for path in DIST.parent.glob(pattern) if path.is_file()}
     assert covered == {path for path in DIST.rglob("*") if path.is_file()}
+
+
+def test_the_tests_that_the_acceptance_page_names_exist() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "design" / "ui-acceptance.md").read_text()))
+    files = [*(ROOT / "tests" / "ui").glob("test_*.py"), *(ROOT / "tests" / "unit" / "ui").glob("test_*.py")]
+    there = {name for path in files for name in re.findall(r"def (test_\w+)", path.read_text())}
+    assert len(named) > 50
+    assert named - there == set()

@@ -1,6 +1,6 @@
 """The page where writing is refused, and its tokens.
 
-This agent has no access control lists, so what one would answer comes from the test: only these two endpoints, only here.
+This agent has no access control lists, so what one would answer comes from the test: these two endpoints, here alone.
 """
 
 from __future__ import annotations

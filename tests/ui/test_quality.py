@@ -33,6 +33,8 @@ ROUTES = [
     "dc1/kv/missing/edit",
     "dc1/kv/app/create",
     "dc1/nodes",
+    "dc1/nodes?status=critical,warning&sort=Node:desc",
+    "dc1/nodes/docker1/health-checks",
     "dc1/nodes/docker1/metadata",
     "dc1/nodes/outside",
     "dc1/sessions",
@@ -85,6 +87,13 @@ def test_dialogs_and_the_editor_break_no_rule(browser: Any, seeded: Cluster, sch
             page.keyboard.press("Escape")
             expect(page.get_by_role("dialog")).to_have_count(0)
             expect(page.get_by_role("button", name=name, exact=True)).to_be_focused()
+        page.locator("summary", has_text="Kind").click()
+        page.get_by_role("checkbox", name="folder", exact=True).check()
+        expect(page.get_by_role("group", name="Active filters")).to_be_visible()
+        assert violations(page) == []
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Kind: folder").click()
+        page.locator("main").focus()
         page.keyboard.press("?")
         expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
         assert violations(page) == []
