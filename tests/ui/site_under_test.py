@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 LOAD_MS = 10_000
 SAFE_METHODS = ("GET", "HEAD")
+BROWSERS_OWN = ("Failed to load resource", "The Cross-Origin-Opener-Policy header has been ignored")
 ASKED = "/v1/internal/acl/authorize"  # a question, though it is a POST
 
 
@@ -31,8 +32,9 @@ class Site:
         self.page.on("request", self._request)
 
     def _console(self, message: Any) -> None:
-        # What the browser itself says of an answer (a missing key, a stopped agent) is no fault of the page.
-        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+        # What the browser itself says of an answer (a missing key, a stopped agent) is no fault of the page, nor is
+        # it that plain HTTP does without one of the headers.
+        if message.type == "error" and not message.text.startswith(BROWSERS_OWN):
             self.problems.append(f"console: {message.text}")
 
     def _request(self, request: Any) -> None:
