@@ -129,6 +129,16 @@ def test_rows_that_appear_or_change_light_up_and_others_do_not(site: Site, seede
     call(agent, "DELETE", "/v1/kv/lit/?recurse")
 
 
+@pytest.mark.parametrize("path", ["dc1/nodes", "dc1/services", "dc1/docker", "dc1/sessions", "dc1/kv/app/"])
+def test_nothing_lights_up_while_a_page_loads(site: Site, path: str) -> None:
+    site.page.add_init_script(f"document.addEventListener('DOMContentLoaded', {WATCH_LIT})")
+    page = site.open(path)
+    expect(page.get_by_role("row").nth(1)).to_be_visible()
+    # Until everything that a page reads has come: what polls has come twice.
+    page.wait_for_function("(end) => performance.now() > end", arg=4000)
+    assert page.evaluate("window.lit") == []
+
+
 def test_nothing_lights_up_with_reduced_motion(browser: Any, seeded: Cluster) -> None:
     agent = seeded.agents[0]
     with Site(browser, agent.http_url, DESKTOP, reduced_motion="reduce") as site:

@@ -69,7 +69,7 @@ function between(coordinates: Coordinate[], a: string, b: string): number | null
   return from && to && from !== to ? roundTrip(from.Coord, to.Coord) : null;
 }
 
-function useRows(): { rows: Row[]; loaded: boolean; error: Error | null } {
+function useRows(): { rows: Row[]; loaded: boolean; complete: boolean; error: Error | null } {
   const members = useMembers();
   const raft = useRaft();
   const nodes = useLive<CatalogNode[]>("catalog/nodes");
@@ -97,11 +97,13 @@ function useRows(): { rows: Row[]; loaded: boolean; error: Error | null } {
       };
     });
   }, [nodes.data.value, members.data.value, raft.data.value, checks.data.value, sessions.data.value, coordinates, leader.value, self]);
-  return { rows, loaded: members.at.value > 0 && nodes.at.value > 0, error: nodes.error.value ?? members.error.value };
+  const loaded = members.at.value > 0 && nodes.at.value > 0;
+  const complete = loaded && raft.at.value > 0 && checks.at.value > 0 && leader.value !== null;
+  return { rows, loaded, complete, error: nodes.error.value ?? members.error.value };
 }
 
 export function NodesPage({ dc }: { dc: string }): JSX.Element {
-  const { rows, loaded, error } = useRows();
+  const { rows, loaded, complete, error } = useRows();
   const query = location_.value.query;
   const filter = query.get("filter") ?? "";
   const match = matcher(filter, ["node", "status", "address"]);
@@ -116,7 +118,7 @@ export function NodesPage({ dc }: { dc: string }): JSX.Element {
         },
       }),
   );
-  const changed = useChanged(loaded ? rows : undefined, ({ name }) => name, (row) => [row.health, row.member ? statusWord(row.member) : "", row.leads, row.voter].join(" "));
+  const changed = useChanged(complete ? rows : undefined, ({ name }) => name, (row) => [row.health, row.member ? statusWord(row.member) : "", row.leads, row.voter].join(" "));
   const columns: Column<Row>[] = [
     {
       id: "Node", title: "Node", main: true, width: "minmax(0, 2fr)", sort: (a, b) => compareText(a.name, b.name),
