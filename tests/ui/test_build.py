@@ -6,6 +6,7 @@ import gzip
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,44 @@ def test_all_of_the_page_goes_into_a_wheel() -> None:
         assert f'"{pattern}"' in declared
     covered = {path for pattern in patterns for path in DIST.parent.glob(pattern) if path.is_file()}
     assert covered == {path for path in DIST.rglob("*") if path.is_file()}
+
+
+LOAD = """
+from pyconsul.ui.files import DIST, BuiltFiles
+page = BuiltFiles("/ui/", "dc1").find("").body.decode()
+print(DIST)
+print("\\n".join(part.split('"')[0] for part in page.split('="/ui/')[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_serves_the_page_without_node(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "installed"
+    source.mkdir()
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for folder in ("pyconsul", "cli"):
+        shutil.copytree(ROOT / folder, source / folder, ignore=ignored)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+    made = run(*pip, "wheel", "--no-deps", "--wheel-dir", str(tmp_path), ".", folder=source)
+    if "No matching distribution found for setuptools" in made.stdout + made.stderr:
+        pytest.skip("no way to a package index, from which a wheel's builder comes")
+    assert made.returncode == 0, made.stderr[-2000:]
+    [wheel] = tmp_path.glob("*.whl")
+    done = run(*pip, "install", "--no-deps", "--no-compile", "--target", str(target), str(wheel), folder=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    environment = {"PYTHONPATH": str(target), "PATH": ""}
+    command = [sys.executable, "-c", LOAD]
+    loaded = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
+    assert loaded.returncode == 0, loaded.stderr
+    place, *names = loaded.stdout.split()
+    assert Path(place) == target / "pyconsul" / "ui" / "dist"
+    assert files_below(Path(place)) == files_below(DIST)
+    assert all((Path(place) / name).is_file() for name in names if name.startswith("assets/"))
+    assert (Path(place) / "licenses.txt").stat().st_size > 1000
 
 
 def test_the_tests_that_the_acceptance_page_names_exist() -> None:
