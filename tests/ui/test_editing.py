@@ -89,7 +89,7 @@ def test_bookmarks_and_recent_keys(site: Site) -> None:
     site.open("settings")
     page.get_by_role("button", name="Forget bookmarks and recent keys").click()
     site.open("dc1/kv")
-    expect(page.get_by_role("link", name="app/", exact=True)).to_be_visible()
+    expect(page.get_by_role("table").get_by_role("link", name="app/")).to_be_visible()
     expect(recent).to_have_count(0)
 
 

@@ -148,7 +148,7 @@ function Refused({ what, text }: { what: string; text: string }): JSX.Element {
 
 /** A long path breaks behind its slashes first. */
 export function PathText({ path }: { path: string }): JSX.Element {
-  return <>{path.split(/(?<=\/)/).map((part, at) => <Fragment key={at}>{at > 0 && <wbr />}<span class="path-part">{part}</span></Fragment>)}</>;
+  return <>{path.split(/(?<=\/)/).map((part, at) => <Fragment key={at}>{at > 0 && <wbr />}{part}</Fragment>)}</>;
 }
 
 // Copying: browsers offer the clipboard to secure pages only, and this one is usually read over http://192.…
