@@ -19,7 +19,7 @@ from pyconsul.agent.local_files import LocalFiles, SavedCheck
 from pyconsul.agent.local_state import LocalState
 from pyconsul.agent.local_sync import done, mark_differences, next_command
 from pyconsul.clock import Clock, Random
-from pyconsul.errors import PyconsulError, StorageError
+from pyconsul.errors import CallerError, PyconsulError, StorageError
 from pyconsul.fsm.commands import AnyCommand, Deregister, Register
 from pyconsul.log import pairs
 from pyconsul.records.catalog import CRITICAL, Node, Service
@@ -72,6 +72,9 @@ class LocalServices:
         self._random = random
         self._logger = logger
         self._files = files
+        self._configured_services: set[str] = set()
+        self._configured_checks: set[str] = set()
+        """Ids that configuration files gave: those are not kept on the disk, and go when the files lose them."""
         self._runner = CheckRunner(self._report, random)
         self._changing = asyncio.Lock()
         self._syncing = asyncio.Lock()
@@ -96,6 +99,39 @@ class LocalServices:
             check = self.state.add_check(definition, now, saved.kind)
             self.state.set_status(check, saved.status, saved.output, now)
         self.state.forget_changes()  # the first comparison with the catalog tells what it lacks
+
+    async def configure(
+        self,
+        services: Sequence[tuple[Service, Sequence[CheckDefinition]]],
+        checks: Sequence[CheckDefinition],
+    ) -> None:
+        """Registers what configuration files say in place of what they said before; status and output of checks that
+        stay are kept. What was registered over HTTP stays, but for those of the same ids.
+
+        Raises CallerError, before anything is changed: a check of a service that is not there; StorageError.
+        """
+        async with self._changing:
+            service_ids = {service.id for service, _ in services}
+            old = self._configured_services - service_ids
+            for check in checks:
+                if check.service_id and check.service_id not in (self.state.services.keys() - old) | service_ids:
+                    raise CallerError(
+                        f"Failed to register check '{check.name}': ServiceID \"{check.service_id}\" does not exist"
+                    )
+            every = [*(check for _, own in services for check in own), *checks]
+            check_ids = {check.check_id for check in every}
+            gone_checks = {check_id for service_id in old for check_id in self.state.remove_service(service_id) or ()}
+            for check_id in self._configured_checks - check_ids:
+                self.state.remove_check(check_id)
+            now = self._clock.monotonic()
+            for service, own in services:
+                self.state.add_service(service, own, now)
+            for check in checks:
+                self.state.add_check(check, now)
+            self._configured_services, self._configured_checks = service_ids, check_ids
+            await self._save((), (), sorted(service_ids | old), sorted(check_ids | gone_checks))
+        if self._task is not None:
+            await self.sync_changes()
 
     def start(self) -> None:
         """Begins to watch the time and to compare with the catalog."""
@@ -123,6 +159,8 @@ class LocalServices:
     ) -> None:
         async with self._changing:
             gone = self.state.add_service(service, checks, self._clock.monotonic(), replace_checks)
+            self._configured_services.discard(service.id)
+            self._configured_checks.difference_update(each.check_id for each in checks)
             await self._save([service], [each.check_id for each in checks], (), gone)
         await self.sync_changes()
 
@@ -139,6 +177,7 @@ class LocalServices:
         """Raises CallerError (500) when its service is not there."""
         async with self._changing:
             self.state.add_check(definition, self._clock.monotonic())
+            self._configured_checks.discard(definition.check_id)
             await self._save((), [definition.check_id], (), ())
         await self.sync_changes()
 
@@ -283,7 +322,11 @@ class LocalServices:
         files = self._files
         if files is None:
             return
-        kept = [self.state.checks[check_id] for check_id in checks if check_id in self.state.checks]
+        kept = [
+            self.state.checks[check_id]
+            for check_id in checks
+            if check_id in self.state.checks and check_id not in self._configured_checks
+        ]
 
         def work() -> None:
             for service in services:

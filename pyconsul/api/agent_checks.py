@@ -87,21 +87,21 @@ def refuse_filter(request: Request) -> None:
 
 
 async def register(api: Api, request: Request) -> Response:
-    fields = body_fields(api, request, CHECK_FIELDS)
-    fields.pop("token", None)
-    fields.pop("namespace", None)
-    definition = CheckDefinition(**fields)
+    definition = check_definition(body_fields(api, request, CHECK_FIELDS), api.local.scripts_enabled)
+    await api.local.register_check(definition)
+    return EMPTY
+
+
+def check_definition(fields: dict[str, Any], scripts_enabled: bool) -> CheckDefinition:
+    """The check that fields of CHECK_FIELDS describe. Raises CallerError."""
+    definition = CheckDefinition(**{name: item for name, item in fields.items() if name not in ("token", "namespace")})
     if not definition.name:
         raise CallerError("Missing check name")
     if definition.status and not valid_status(definition.status):
         raise CallerError("Bad check status")
     check_rules(definition)
-    must_be_runnable(definition, api.local.scripts_enabled)
-    definition = msgspec.structs.replace(
-        definition, check_id=definition.check_id or definition.name, shows_times=True
-    )  # fmt: skip
-    await api.local.register_check(definition)
-    return EMPTY
+    must_be_runnable(definition, scripts_enabled)
+    return msgspec.structs.replace(definition, check_id=definition.check_id or definition.name, shows_times=True)
 
 
 async def deregister(api: Api, request: Request) -> Response:

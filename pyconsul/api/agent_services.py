@@ -65,7 +65,17 @@ SERVICE_FIELDS: bodies.Spec = {
 
 async def register(api: Api, request: Request) -> Response:
     fields = body_fields(api, request, SERVICE_FIELDS)
-    service = _service_of(api, fields)
+    service, checks = service_definition(api.backend.node_name, fields, api.local.scripts_enabled)
+    replace = request.query.get("replace-existing-checks") if "replace-existing-checks" in request.query else "no"
+    await api.local.register_service(service, checks, replace in ("", "true"))
+    return EMPTY
+
+
+def service_definition(
+    node: str, fields: dict[str, Any], scripts_enabled: bool
+) -> tuple[Service, list[CheckDefinition]]:
+    """The service of ``node`` and its checks that fields of SERVICE_FIELDS describe. Raises CallerError."""
+    service = _service_of(node, fields)
     checks = _checks_of(fields, service)
     for check in checks:
         check_rules(check)
@@ -73,15 +83,13 @@ async def register(api: Api, request: Request) -> Response:
             raise CallerError("Status for checks must 'passing', 'warning', 'critical'")
     _check_tagged_addresses(service)
     for check in checks:
-        must_be_runnable(check, api.local.scripts_enabled)
+        must_be_runnable(check, scripts_enabled)
     if fields.get("Connect", {}).get("SidecarService") is not None:
         raise CallerError("This agent does not register sidecar services: register the proxy by itself", 500)
-    replace = request.query.get("replace-existing-checks") if "replace-existing-checks" in request.query else "no"
-    await api.local.register_service(service, checks, replace in ("", "true"))
-    return EMPTY
+    return service, checks
 
 
-def _service_of(api: Api, fields: dict[str, Any]) -> Service:
+def _service_of(node: str, fields: dict[str, Any]) -> Service:
     name = fields.get("Name", "")
     if not name:
         raise CallerError("Missing service name")
@@ -93,7 +101,7 @@ def _service_of(api: Api, fields: dict[str, Any]) -> Service:
     _check_weights(passing, warning)
     proxy = fields.get("Proxy")
     service = Service(
-        node=api.backend.node_name,
+        node=node,
         id=fields.get("ID") or name,
         service=name,
         tags=fields.get("Tags") or [],

@@ -27,6 +27,7 @@ from pyconsul.gossip.coordinate import Coordinate as GossipCoordinate
 from pyconsul.gossip.member import Member
 from pyconsul.log import pairs
 from pyconsul.net.dial import join_host_port
+from pyconsul.process.configured import configured_checks, configured_services
 from pyconsul.process.debug_config import debug_config
 from pyconsul.process.info import Stats, build_stats, local_stats, runtime_stats
 from pyconsul.process.joining import RetryJoin, join_error_text
@@ -168,6 +169,7 @@ class MemberAgent(ABC):
         await self._start_core()
         await self._start_gossip()
         await self.local.load()
+        await self._register_configured(config)
         await self._start_http()
         self.local.start()
         self._started.append(self.local.stop)
@@ -322,6 +324,7 @@ class MemberAgent(ABC):
             raise ConfigError("this agent was not started from a configuration")
         self._logger.info("Reloading configuration...")
         config = self._read_configuration()
+        await self._register_configured(config)
         self.config = config
         self.http.configure(http_settings(config))
         self._configured(config)
@@ -351,6 +354,14 @@ class MemberAgent(ABC):
         ]
 
     # Inside
+
+    async def _register_configured(self, config: RuntimeConfig) -> None:
+        """Services and checks of configuration files. Raises ConfigError with nothing changed; StorageError."""
+        services, checks = configured_services(config), configured_checks(config)
+        try:
+            await self.local.configure(services, checks)
+        except CallerError as error:
+            raise ConfigError(str(error)) from error
 
     async def _send_coordinates(self) -> None:
         """Tells the servers where this node is, at a rate that many agents can have together."""

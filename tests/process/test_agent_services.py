@@ -68,3 +68,66 @@ def test_services_belong_to_their_agent(three_servers: Cluster) -> None:
         wait_for(f"{agent.name} has the last event", lambda agent=agent: "for-all" in names(agent))  # type: ignore[misc]
     wait_for("the agent with the service has the event", lambda: "for-blue" in names(first))
     assert "for-blue" not in names(second) + names(third)
+
+
+CONFIGURED = """
+service { name = "web" port = 80 tags = ["blue"] check { id = "web-ttl" ttl = "1h" } }
+services = [{ name = "gone" }]
+check { name = "disk" ttl = "1h" status = "passing" }
+"""
+
+
+def statuses(agent: AgentProcess) -> dict[str, str]:
+    return {check_id: check["Status"] for check_id, check in agent.request("GET", "/v1/agent/checks").json().items()}
+
+
+def test_configuration_files_register_services_and_checks(tmp_path: Path) -> None:
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    file = folder / "services.hcl"
+    file.write_text(CONFIGURED)
+    with Cluster(tmp_path, size=1) as cluster:
+        agent = cluster.agents[0]
+        agent.arguments += ["-config-dir", str(folder)]
+        cluster.start()
+        assert services(agent) == {"web", "gone"}
+        assert statuses(agent) == {"web-ttl": "critical", "disk": "passing"}
+        assert agent.request("PUT", "/v1/agent/check/pass/web-ttl").status == 200
+        assert wait_for("the catalog has it", lambda: instances(agent, "web")) == [("docker1", "web")]
+        register(agent, Name="by-http")
+
+        def reload(text: str) -> int:
+            file.write_text(text)
+            return agent.request("PUT", "/v1/agent/reload").status
+
+        assert reload("service { port = 80 }") == 500, "a bad file changes nothing"
+        assert reload('check { name = "c" service_id = "nosuch" ttl = "1s" }') == 500
+        assert services(agent) == {"web", "gone", "by-http"}
+        web = CONFIGURED.splitlines()[1]
+        assert reload(web.replace("80", "81") + '\nservices = [{ name = "new" }]') == 200
+        assert services(agent) == {"web", "new", "by-http"}
+        assert agent.request("GET", "/v1/agent/service/web").json()["Port"] == 81
+        assert statuses(agent) == {"web-ttl": "passing"}, "the status of a check that stays is kept"
+        known = agent.request("GET", "/v1/catalog/services").json()
+        assert set(known) == {"consul", "web", "new", "by-http"}
+
+        file.unlink()  # files alone say what they say: nothing of it was kept in the data directory
+        agent.terminate()
+        agent.start()
+        assert services(agent) == {"by-http"} and statuses(agent) == {}
+        agent.wait_for_leader()
+        wait_for(
+            "the catalog has lost what the files had",
+            lambda: set(agent.request("GET", "/v1/catalog/services").json()) == {"consul", "by-http"},
+        )
+    cluster.assert_no_tracebacks()
+
+
+def test_a_bad_definition_is_refused_at_the_start(tmp_path: Path) -> None:
+    with Cluster(tmp_path, size=1) as cluster:
+        agent = cluster.agents[0]
+        agent.arguments += ["-hcl", "service { port = 80 }"]
+        agent.start(wait=False)
+        assert agent.wait_exit() == 1
+        assert 'Error starting agent: error="Failed to register service "": Service name missing"' in agent.log()
+    cluster.assert_no_tracebacks()
