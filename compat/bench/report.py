@@ -89,9 +89,8 @@ def chart(results: Results) -> str:
     """Bars of requests per second: an SVG without scripts or fonts of its own."""
     rows = [row for row in ROWS if row.unit == "/s" and median(results, "pyconsul", row.name)]
     colours = {"pyconsul": "#1a7f37", "etcd": "#0969da", "consul": "#bf3989"}
-    most = max(
-        [median(results, peer, row.name) or 0 for row in rows for peer in colours] + [row.consul or 0 for row in rows]
-    )
+    measured = [median(results, peer, row.name) or 0 for row in rows for peer in colours]
+    most = max([*measured, *(row.consul or 0 for row in rows)], default=1)
     height = 30 + 58 * len(rows)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 900 {height}" font-family="sans-serif" font-size="12">',
