@@ -139,6 +139,8 @@ class _Process:
             self._start_failed(error)
             await agent.stop()
             return 1
+        if started and self._config.ports.dns > 0:
+            logger.info("DNS is not served by this version", extra=pairs(port=self._config.ports.dns))
         code = await self._until_end(agent) if started else 1
         logger.info("Requesting shutdown")
         await agent.stop()
