@@ -15,6 +15,7 @@ from pyconsul.errors import DecodeError
 # A list header makes the decoder allocate room for all its elements before one was read. Long lists are therefore
 # read element by element (serf_messages.py); everything else has short ones.
 LIST_LENGTH_MAX = 1024
+READ_SIZE = 16 * 1024  # bytes that a decoder of a stream allocates at first; it grows with what is fed
 
 _BAD_INPUT = (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException)
 _packer = msgpack.Packer(use_bin_type=False, unicode_errors="surrogateescape", autoreset=True)
@@ -62,6 +63,7 @@ class Incremental:
             raw=True,
             strict_map_key=False,
             ext_hook=_no_extension,
+            read_size=min(size_max, READ_SIZE),
             max_buffer_size=size_max,
             max_array_len=LIST_LENGTH_MAX,
         )

@@ -5,6 +5,7 @@ Wrappers (compound, compress, CRC, encryption, label) are in packet.py, whole st
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import ClassVar
 
 import msgspec
@@ -211,14 +212,26 @@ _BY_TYPE: dict[int, type[SimpleMessage]] = {
 }
 
 
+_CLAIMS = frozenset((SUSPECT, ALIVE, DEAD))
+_CACHED_SIZE_MAX = 1024  # bytes of a message; the cache holds 2048 of them, mostly far smaller
+
+
 def decode_simple(data: bytes) -> SimpleMessage | User:
     """A message that is not a wrapper. Raises DecodeError; an unknown type byte is one."""
     if not data:
         raise DecodeError("empty message")
     kind = data[0]
+    if kind in _CLAIMS and len(data) <= _CACHED_SIZE_MAX:
+        return _decode_claim(data)
     if kind == USER:
         return User(data[1:])
     found = _BY_TYPE.get(kind)
     if found is None:
         raise DecodeError(f"unknown message type {kind}")
     return found.from_body(data[1:])
+
+
+@lru_cache(maxsize=2048)
+def _decode_claim(data: bytes) -> SimpleMessage:
+    """Each claim comes in many copies, as everybody passes it on; messages cannot change, so all share one."""
+    return _BY_TYPE[data[0]].from_body(data[1:])

@@ -24,6 +24,7 @@ COMPOUND_ENTRY = 2
 COMPOUND_PARTS_MAX = 255
 UNFOLDED_MAX = 256 * 1024  # a datagram has at most 64 KiB; nobody sends more in it than fits without compression
 NESTING_MAX = 8
+_UNFOLDING = (COMPRESS, COMPOUND)
 COMPRESS_SIZE_MIN = 64  # smaller messages never get shorter: the wrapper alone takes 16 bytes
 
 
@@ -169,7 +170,10 @@ def _collect(data: bytes, budget: Budget, depth: int, packet: Packet) -> None:
     elif data and data[0] == COMPOUND:
         for part in split_compound(data[1:]):
             try:
-                _collect(part, budget, depth + 1, packet)
+                if part and part[0] not in _UNFOLDING and depth < NESTING_MAX:
+                    packet.messages.append(decode_simple(part))
+                else:
+                    _collect(part, budget, depth + 1, packet)
             except DecodeError as error:
                 packet.errors.append(error)
     else:

@@ -159,6 +159,10 @@ class Swim:
             self.context.warn(LOGGER, f"memberlist: ignoring alive message for '{claim.node}': bad protocol versions")
             return
         port = claim.port or self.config.port
+        node = self.nodes.get(claim.node)
+        known = node is not None and (node.address, node.port) == (claim.address, port)
+        if known and node is not None and not is_me and claim.incarnation <= node.incarnation:
+            return  # the common case, one of many copies: not worth reading the tags
         if not own:
             candidate = NodeState(
                 claim.node, claim.address, port, claim.meta, claim.incarnation, STATE_ALIVE, claim.versions
@@ -167,7 +171,6 @@ class Swim:
             if reason is not None:
                 self.context.warn(LOGGER, f"memberlist: ignoring alive message for '{claim.node}': {reason}")
                 return
-        node = self.nodes.get(claim.node)
         takeover = False
         if node is None:
             if not own and not self._address_allowed(claim):
@@ -401,19 +404,19 @@ class Swim:
             self.delegate.merge_state(remote.user_state, ignore_old_events)
 
     def _check_versions(self, remote: Sequence[NodeState]) -> None:
-        everybody = [*remote, *(node.to_state() for node in self.order)]
+        # There are many members and few different versions, so these are looked at and not each member.
+        everybody: list[NodeState | Node] = [*remote, *self.order]
+        versions = {node.versions for node in everybody}
+        alive = {node.versions for node in everybody if node.state == STATE_ALIVE}
         for low, high, current, kind in ((0, 1, 2, "protocol"), (3, 4, 5, "delegate protocol")):
-            least = 0
-            most = 255
-            for node in everybody:
-                if node.state == STATE_ALIVE:
-                    least = max(least, _version(node, low))
-                    most = min(most, _version(node, high))
-            for node in everybody:
-                version = _version(node, current)
-                if not least <= version <= most:
+            least = max((_version(numbers, low) for numbers in alive), default=0)
+            most = min((_version(numbers, high) for numbers in alive), default=255)
+            bad = {numbers for numbers in versions if not least <= _version(numbers, current) <= most}
+            for node in everybody if bad else ():
+                if node.versions in bad:
+                    version = _version(node.versions, current)
                     raise PeerError(f"Node '{node.name}' {kind} version ({version}) is incompatible: [{least}, {most}]")
 
 
-def _version(node: NodeState, index: int) -> int:
-    return node.versions[index] if index < len(node.versions) else 0
+def _version(versions: bytes, index: int) -> int:
+    return versions[index] if index < len(versions) else 0

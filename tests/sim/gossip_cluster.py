@@ -1,8 +1,9 @@
 """Many gossip cores in one thread, under one seeded scheduler, on a network that delays, loses and cuts.
 
-In the model: loss and delay of datagrams (each direction by itself), streams that fail when either way is cut, crashes,
-pauses (a member handles nothing and its timers are late), partitions. Not in the model: reordering within a stream,
-changed bytes (the codec's tests have those), clocks that run at different speeds.
+In the model: loss and delay of datagrams (each direction by itself), streams that fail when either way is cut and wait
+for TCP to send again what was lost, crashes, pauses (a member handles nothing and its timers are late), partitions. Not
+in the model: reordering within a stream, changed bytes (the codec's tests have those), clocks that run at different
+speeds.
 """
 
 from __future__ import annotations
@@ -15,14 +16,19 @@ from pyconsul.clock import seeded_random
 from pyconsul.errors import PeerError
 from pyconsul.gossip.context import Datagram, GossipEvent, OpenStream
 from pyconsul.gossip.core import GossipCore
+from pyconsul.gossip.member import ALIVE, VERSIONS, Member, Node
 from pyconsul.gossip.messages import STATE_ALIVE, STATE_DEAD, STATE_LEFT
 from pyconsul.gossip.packet import Security
 from pyconsul.gossip.serf import SerfConfig
+from pyconsul.gossip.serf_messages import encode_tags
 from pyconsul.gossip.stream_codec import StreamDecoder, encode_stream
 from pyconsul.gossip.swim import SwimConfig
 from pyconsul.gossip.timings import LAN, Timings
 
 PORT = 8301
+SYN_RETRY = 1.0
+DATA_RETRY = 0.2
+"""Seconds before Linux sends a lost segment again, the first time; doubled each time after."""
 
 
 class Host:
@@ -45,7 +51,10 @@ class Host:
 
 
 class Cluster:
-    """``loss``: share of datagrams that vanish; streams are TCP and survive loss. All times in seconds."""
+    """``loss``: share of datagrams, and of segments of streams, that vanish. All times in seconds.
+
+    ``on_event`` hears what each member tells its application, beside ``Host.events``.
+    """
 
     def __init__(
         self, size: int, seed: int, *, loss: float = 0.0, delay: float = 0.002, timings: Timings = LAN
@@ -61,6 +70,7 @@ class Cluster:
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._groups: dict[bytes, int] = {}
+        self.on_event: Callable[[Host, GossipEvent], None] | None = None
         for number in range(size):
             self.add(number)
 
@@ -93,6 +103,31 @@ class Cluster:
             self.join(host, first)
             self.run(0.02)
         self.run_until(self.all_know_all, 60.0, "everybody knows everybody")
+
+    def form_at_once(self) -> None:
+        """As after ``form`` and long quiet: everybody has a record of everybody and nothing is left to tell.
+
+        Joins cost the square of the members in messages and decoding; only tests of joining need them.
+        """
+        members: dict[str, Member] = {}
+        metas: dict[str, bytes] = {}
+        for host in self.hosts.values():
+            tags = host.core.serf.config.tags
+            members[host.name] = Member(host.name, host.address, PORT, tags, ALIVE, VERSIONS)
+            metas[host.name] = encode_tags(tags)
+        for host in self.hosts.values():
+            swim = host.core.swim
+            for other in self.hosts.values():
+                if other is not host:
+                    node = Node(other.name, other.address, PORT, self.now)
+                    node.meta, node.versions = metas[other.name], VERSIONS
+                    node.incarnation, node.state = other.core.swim.incarnation, STATE_ALIVE
+                    swim.nodes[other.name] = node
+                    swim.order.append(node)
+            host.core.context.random.shuffle(swim.order)
+            host.core.serf.members.update(members)
+            swim.queue.prune(0)
+            host.events.clear()
 
     def join(self, host: Host, through: Host) -> None:
         self._open(host, host.core.open_join(self.now, through.address, PORT, True), intent=True)
@@ -175,6 +210,8 @@ class Cluster:
                 self._open(host, effect, intent=False)
             elif isinstance(effect, GossipEvent):
                 host.events.append((self.now, effect))
+                if self.on_event is not None:
+                    self.on_event(host, effect)
         deadline = host.core.deadline()
         if deadline is not None and (deadline < host.wake_at or host.wake_at <= self.now):
             host.wake_at = deadline
@@ -182,6 +219,14 @@ class Cluster:
 
     def _latency(self) -> float:
         return self.delay * self.random.uniform(0.5, 1.5)
+
+    def _segment(self, retry: float) -> float:
+        """Seconds until a segment of a stream has arrived, sent again after ``retry`` and then ever more rarely."""
+        seconds = self._latency()
+        while self.loss > 0 and self.random.random() < self.loss:
+            seconds += retry
+            retry *= 2
+        return seconds
 
     def _send(self, host: Host, effect: Datagram) -> None:
         host.datagrams += 1
@@ -217,6 +262,9 @@ class Cluster:
             assert reply is not None
 
             def receive() -> None:
+                if self.now > effect.deadline:
+                    host.core.stream_failed(self.now, effect.id)
+                    return
                 try:
                     host.core.stream_reply(self.now, effect.id, reply)
                 except PeerError:
@@ -224,6 +272,7 @@ class Cluster:
                 if intent:
                     host.core.serf.join_intent()
 
-            self._at(self.now + 2 * self._latency(), lambda: self._do(host, receive))
+            self._at(self.now + self._segment(DATA_RETRY), lambda: self._do(host, receive))
 
-        self._at(self.now + 2 * self._latency(), lambda: self._do(target, serve))
+        connected = self._segment(SYN_RETRY) + self._segment(SYN_RETRY)
+        self._at(self.now + connected + self._segment(DATA_RETRY), lambda: self._do(target, serve))
