@@ -80,6 +80,7 @@ class LocalServices:
         self._syncing = asyncio.Lock()
         self._wake = asyncio.Event()
         self._full_sync_at = 0.0
+        self._node_told = False
         self._task: asyncio.Task[None] | None = None
 
     # Life
@@ -258,7 +259,18 @@ class LocalServices:
             return False
         async with self._syncing:
             mark_differences(self.state, self._consensus().store.catalog)
-        return await self.sync_changes()
+        whole = await self.sync_changes()
+        if whole and not self._node_told:
+            self._tell_node()
+        return whole
+
+    def _tell_node(self) -> None:
+        """Once after the start: the catalog has this node. The leader registers it as soon as gossip knows it."""
+        if self._consensus().store.catalog.node(self._node().node) is None:
+            self.sync_soon()
+            return
+        self._node_told = True
+        self._logger.info("Synced node info")
 
     # Inside
 

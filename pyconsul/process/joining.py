@@ -13,6 +13,10 @@ Join = Callable[[Sequence[str]], Awaitable[tuple[int, list[str]]]]
 """Joins addresses; returns how many worked and the texts of the failures."""
 
 
+class JoinError(ConfigError):
+    """None of the addresses that an agent was to join at its start could be reached."""
+
+
 def join_error_text(errors: Sequence[str]) -> str:
     """Consul's list of errors, line feeds at the end included."""
     count = len(errors)

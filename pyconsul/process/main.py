@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pyconsul.agent.banner import banner
 from pyconsul.agent.config import load
+from pyconsul.agent.config_checks import check_start
 from pyconsul.agent.config_reload import changes
 from pyconsul.agent.logging import AgentLog
 from pyconsul.agent.node_id import FILE_NAME, setup_node_id
@@ -27,7 +28,7 @@ from pyconsul.errors import ConfigError, LockedError, PyconsulError
 from pyconsul.log import pairs
 from pyconsul.process.agent import Agent
 from pyconsul.process.client_agent import ClientAgent
-from pyconsul.process.joining import check_retry_addresses
+from pyconsul.process.joining import JoinError, check_retry_addresses
 from pyconsul.process.member_agent import MemberAgent
 from pyconsul.storage.text_file import TextFile
 
@@ -133,11 +134,13 @@ class _Process:
         agent.logs = self._logs
         self._agent = agent
         try:
+            check_start(self._config)
             self._write_pid_file()
             started = await self._interruptible(agent.start())
         except PyconsulError as error:
             self._start_failed(error)
             await agent.stop()
+            logger.info("Exit code", extra=pairs(code=1))
             return 1
         if started and self._config.ports.dns > 0:
             logger.info("DNS is not served by this version", extra=pairs(port=self._config.ports.dns))
@@ -159,6 +162,9 @@ class _Process:
 
     def _start_failed(self, error: PyconsulError) -> None:
         text = str(error)
+        if isinstance(error, JoinError):
+            self._logger.error(text)
+            return
         if isinstance(error, LockedError):
             text = f"Failed to start Consul server: {text}"
         hint = next((advice for part, advice in START_HINTS.items() if part in text), None)
@@ -222,7 +228,7 @@ class _Process:
         if again in done:
             self._logger.info("Caught second signal, Exiting", extra=pairs(signal=SIGNAL_NAMES[again.result()]))
         else:
-            self._logger.warning("Timeout on graceful leave. Exiting")
+            self._logger.info("Timeout on graceful leave. Exiting")
         return 1
 
     def _caught(self, number: int) -> None:

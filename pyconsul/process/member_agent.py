@@ -30,7 +30,7 @@ from pyconsul.net.dial import join_host_port
 from pyconsul.process.configured import configured_checks, configured_services
 from pyconsul.process.debug_config import debug_config
 from pyconsul.process.info import Stats, build_stats, local_stats, runtime_stats
-from pyconsul.process.joining import RetryJoin, join_error_text
+from pyconsul.process.joining import JoinError, RetryJoin, join_error_text
 from pyconsul.process.remote_exec import EVENT_NAME, RemoteExec
 from pyconsul.process.settings import gossip_config, http_settings
 from pyconsul.records.catalog import Coordinate, Node
@@ -379,7 +379,7 @@ class MemberAgent(ABC):
     async def _join_at_start(self, pool: GossipPool, addresses: Sequence[str]) -> None:
         joined, errors = await pool.join(addresses)
         if not joined:
-            raise ConfigError(join_error_text(errors).strip())
+            raise JoinError(join_error_text(errors).strip())
         self._logger.info("(LAN) joined", extra=pairs(number_of_nodes=joined))
         self._logger.info("Join completed. Initial agents synced with", extra=pairs(agent_count=joined))
 
