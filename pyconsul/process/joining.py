@@ -61,6 +61,7 @@ class RetryJoin:
         while True:
             joined, errors = await self._join(self._addresses)
             if joined:
+                logger.info(f"({self._pool}) joined", extra=pairs(number_of_nodes=joined))
                 logger.info(
                     "Join cluster completed. Synced with initial agents",
                     extra=pairs(cluster=self._pool, num_agents=joined),
