@@ -132,7 +132,7 @@ class GossipCore:
         elif isinstance(message, Suspect):
             swim.suspect(message)
         elif isinstance(message, Dead):
-            swim.dead(message)
+            swim.dead(message, source)
         elif isinstance(message, User):
             self.serf.user_message(message.payload)
         else:

@@ -68,6 +68,10 @@ class Node:
         return self.state == STATE_ALIVE
 
     @property
+    def dead(self) -> bool:
+        return self.state == STATE_DEAD
+
+    @property
     def suspect(self) -> bool:
         return self.state == STATE_SUSPECT
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pyconsul.gossip.context import Context, OpenStream, Timer
 from pyconsul.gossip.member import Node
-from pyconsul.gossip.messages import Ack, IndirectPing, Nack, Ping, Suspect
+from pyconsul.gossip.messages import Ack, Dead, IndirectPing, Nack, Ping, Suspect
 from pyconsul.gossip.swim import LOGGER, Swim
 
 PENDING_RELAYS_MAX = 1024
@@ -183,7 +183,14 @@ class Prober:
         address, port = source
         if ping.source_address and ping.source_port:
             address, port = ping.source_address, ping.source_port
-        swim.send_with_gossip(address, port, Ack(ping.seq, swim.delegate.ack_payload()).encode())
+        ack = Ack(ping.seq, swim.delegate.ack_payload()).encode()
+        node = swim.nodes.get(ping.source_node)
+        if node is not None and node.dead and (node.address, node.port) == (address, port):
+            # It lives and did not hear what is said of it: told so, it refutes.
+            accusation = Dead(node.incarnation, node.name, swim.me).encode()
+            swim.send(address, port, [ack, accusation], crc=node.protocol_max >= 5)
+            return
+        swim.send_with_gossip(address, port, ack)
 
     def indirect_ping(self, request: IndirectPing, source: tuple[bytes, int]) -> None:
         swim = self._swim

@@ -145,8 +145,7 @@ class Swim:
         self.incarnation = max(self.incarnation + 1, accused + 1)
         node.incarnation = self.incarnation
         self.awareness.apply(1)
-        claim = Alive(node.incarnation, node.name, node.address, node.port, node.meta, node.versions)
-        self.queue.push(claim.encode(), node.name)
+        self.queue.push(_alive_claim(node).encode(), node.name)
 
     # --- claims ------------------------------------------------------------------------------------------------
 
@@ -287,8 +286,24 @@ class Swim:
         if running is not None:
             running[1].cancel()
 
-    def dead(self, claim: Dead) -> None:
+    def dead(self, claim: Dead, source: tuple[bytes, int] | None = None) -> None:
+        """``source``: where the datagram with the claim came from."""
+        node = self.nodes.get(claim.node)
+        if node is not None and not node.gone and claim.incarnation < node.incarnation and not self.leaving:
+            self._correct(node, claim, source)
+            return
         self._dead(claim, None)
+
+    def _correct(self, node: Node, claim: Dead, source: tuple[bytes, int] | None) -> None:
+        """Tells an accuser the refutation that it missed.
+
+        Nobody passes its claim on, so the accused will hardly hear of it, and without this it would be dead to the
+        accuser until the next exchange of states. Only who hears it from the accuser itself answers: that bounds the
+        answers by the retransmit limit.
+        """
+        accuser = self.nodes.get(claim.sender)
+        if accuser is not None and source == (accuser.address, accuser.port):
+            self.send(accuser.address, accuser.port, [_alive_claim(node).encode()], crc=accuser.protocol_max >= 5)
 
     def _dead(self, claim: Dead, token: int | None) -> None:
         node = self.nodes.get(claim.node)
@@ -416,6 +431,10 @@ class Swim:
                 if node.versions in bad:
                     version = _version(node.versions, current)
                     raise PeerError(f"Node '{node.name}' {kind} version ({version}) is incompatible: [{least}, {most}]")
+
+
+def _alive_claim(node: Node) -> Alive:
+    return Alive(node.incarnation, node.name, node.address, node.port, node.meta, node.versions)
 
 
 def _version(versions: bytes, index: int) -> int:

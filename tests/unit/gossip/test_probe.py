@@ -9,6 +9,7 @@ from pyconsul.gossip.coordinate import Coordinate
 from pyconsul.gossip.messages import (
     STATE_SUSPECT,
     Ack,
+    Dead,
     IndirectPing,
     Nack,
     Ping,
@@ -209,3 +210,16 @@ def test_everybody_is_probed_once_per_round() -> None:
             bench.hear(Ack(ping.seq))
     assert len(set(probed[:8])) == 8
     assert len(probed) >= 10
+
+
+def test_a_dead_member_that_pings_is_told_what_is_said_of_it(bench: Bench) -> None:
+    bench.meet(1)
+    bench.hear(Dead(1, "p1", "p9"))
+    bench.forget()
+    bench.hear(Ping("me", 77, address_of(1), "p1", 8301))
+    assert [message.seq for _, message in bench.sent(Ack)] == [77]
+    assert bench.sent(Dead) == [(address_of(1), Dead(1, "p1", "me"))]
+    bench.meet(1, incarnation=2)
+    bench.forget()
+    bench.hear(Ping("me", 78, address_of(1), "p1", 8301))
+    assert bench.sent(Dead) == []

@@ -242,3 +242,28 @@ def test_nobody_is_told_when_nobody_is_there(bench: Bench) -> None:
 @pytest.mark.parametrize(("members", "factor"), [(1, 1), (32, 1), (33, 2), (64, 2), (65, 3), (1000, 6)])
 def test_push_pull_interval_grows_with_the_cluster(members: int, factor: int) -> None:
     assert push_pull_interval(30.0, members) == 30.0 * factor
+
+
+def test_an_accuser_that_missed_the_refutation_is_told_of_it(bench: Bench) -> None:
+    bench.meet(1, 2)
+    bench.meet(2, incarnation=4)
+    bench.forget()
+    bench.hear(Dead(3, "p2", "p1"), source=1)
+    assert [(address, message.node, message.incarnation) for address, message in bench.sent(Alive)] == [
+        (address_of(1), "p2", 4)
+    ]
+    assert bench.kinds() == []
+
+
+def test_an_outdated_death_that_another_passes_on_is_not_answered(bench: Bench) -> None:
+    bench.meet(1, 2, 3)
+    bench.meet(2, incarnation=4)
+    bench.forget()
+    bench.hear(Dead(3, "p2", "p1"), source=3)
+    assert bench.sent(Alive) == []
+
+
+def test_a_stranger_without_incarnation_is_not_taken_for_alive(bench: Bench) -> None:
+    bench.forget()
+    bench.hear(alive(1, 0))
+    assert bench.kinds() == []
