@@ -168,6 +168,7 @@ class MemberAgent(ABC):
         config = self.config
         await self._start_core()
         await self._start_gossip()
+        self._warn_of_other_keys()
         await self.local.load()
         await self._register_configured(config)
         await self._start_http()
@@ -354,6 +355,16 @@ class MemberAgent(ABC):
         ]
 
     # Inside
+
+    def _warn_of_other_keys(self) -> None:
+        """The stored ring counts, not ``-encrypt``."""
+        key = self.config.encrypt_key
+        for name, pool in (("LAN", self.lan), ("WAN", self.wan)):
+            ring = pool.config.keyring if pool is not None else None
+            if key and ring is not None and key not in ring.keys:
+                self._logger.warning(
+                    " keyring doesn't include key provided with -encrypt, using keyring", extra=pairs(keyring=name)
+                )
 
     async def _register_configured(self, config: RuntimeConfig) -> None:
         """Services and checks of configuration files. Raises ConfigError with nothing changed; StorageError."""
