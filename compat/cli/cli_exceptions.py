@@ -7,7 +7,7 @@ from cli_recordings import Recording
 NOT_SERVED = "answered by one line that says it is not served; listed in docs/compatibility-cli.md"
 
 GROUPS_NOT_PLAYED = {
-    "agent": "the agent has its own tests: tests/process and tests/unit/agent",
+    "agent": "test_cli_agent.py plays them",
     "acl": NOT_SERVED,
     "login": NOT_SERVED,
     "logout": NOT_SERVED,

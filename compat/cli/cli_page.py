@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import test_cli_agent
 import test_cli_keyring
 import test_cli_one_agent
 import test_cli_three_servers
@@ -32,9 +33,12 @@ Partition of `members`, two columns of `operator raft list-peers`), that is take
 | `test_cli_with_server.py` | keys, locks, watches, events against the HTTP API over a store in memory |
 | `test_cli_one_agent.py` | services, catalog, maintenance, reload, remote execution, the log, against a real server |
 | `test_cli_keyring.py` | gossip encryption and debug captures, against real agents |
+| `test_cli_agent.py` | agents that get as far as the banner: signals, exit codes, files, the log (mostly slow) |
 | `test_cli_three_servers.py` | members, joins, leaves, Raft, autopilot, deaths; three servers and a client (slow) |
 
-Each test prints how many hold.
+Each test prints how many hold. Command lines and files that `agent` refuses before the banner are played by
+`tests/unit/agent/test_config_recordings.py`, which compares stderr whole; of an agent's log, only messages that scripts
+wait for are compared.
 
 ## Commands that are not served
 
@@ -57,7 +61,9 @@ def page() -> str:
     groups = Counter(recording.group for recording in recordings)
     lines = [HEAD.format(count=len(recordings)), "## Recordings that are not played\n\n| group | count | why |\n"]
     lines.append("| --- | --- | --- |\n")
-    lines += [f"| {group} | {groups[group]} | {why} |\n" for group, why in GROUPS_NOT_PLAYED.items()]
+    lines += [
+        f"| {group} | {groups[group]} | {why} |\n" for group, why in GROUPS_NOT_PLAYED.items() if group != "agent"
+    ]
     two = sum(1 for recording in recordings if recording.setup.startswith("server w1 of dc1"))
     lines.append(f"| two datacenters | {two} | an agent serves its own datacenter only |\n")
     tls = sum(1 for recording in recordings if recording.setup.startswith("server tls1"))
@@ -72,9 +78,14 @@ def page() -> str:
     lines.append(
         f"| lock, watch with company | {company} | signals and other holders: tests/unit/cli plays those situations |\n"
     )
+    refused = sum(1 for recording in recordings if recording.group == "agent" and recording.stderr.strip())
+    lines.append(f"| agent, refused | {refused} | played by tests/unit/agent/test_config_recordings.py |\n")
+    for why, count in Counter(test_cli_agent.NOT_PLAYED.values()).items():
+        lines.append(f"| agent | {count} | {why} |\n")
     lines.append("\n## Recordings that need not hold\n\n| recording | why |\n| --- | --- |\n")
     excepted = {
         **test_cli_with_server.EXCEPTIONS,
+        **test_cli_agent.EXCEPTIONS,
         **test_cli_one_agent.EXCEPTIONS,
         **test_cli_keyring.PLAIN_EXCEPTIONS,
         **test_cli_three_servers.EXCEPTIONS,
