@@ -67,12 +67,13 @@ def failed_probe_formula(size: int, loss: float) -> float:
 
 
 def false_dead_formula(size: int, loss: float, seconds: float) -> float:
-    """Living members declared dead: a suspect does not hear of it when all copies that others send it are lost.
+    """Living members declared dead, at most: either the suspect misses all copies of the suspicion, or another member
+    all copies of its refutation, which the next refutation may still bring in time.
 
     Each member sends a claim up to the retransmit limit, to anybody: that many copies go to each on average.
     """
     suspicions = size * seconds / LAN.probe_interval * failed_probe_formula(size, loss)
-    return suspicions * math.exp(-retransmit_limit(LAN.retransmit_mult, size) * (1 - loss))
+    return suspicions * size * math.exp(-retransmit_limit(LAN.retransmit_mult, size) * (1 - loss))
 
 
 def datagrams_formula(size: int, loss: float) -> float:
