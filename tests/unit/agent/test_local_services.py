@@ -316,3 +316,48 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
         files.load()
     path.rename(path.with_suffix(".tmp"))  # what a crash left
     assert files.load() == ([], [])
+
+
+# Configuration files
+
+
+async def test_what_files_give_is_replaced_whole_and_not_kept_on_the_disk(tmp_path: Path) -> None:
+    replicated, files = Replicated(), LocalFiles(tmp_path)
+    here = local(replicated, files)
+    await here.register_service(service("http", "http"), [])
+    await here.configure([(service(), [ttl("web-c")]), (service("gone", "gone"), [])], [ttl("node-c", service_id="")])
+    assert set(here.state.services) == {"http", "web", "gone"} and set(here.state.checks) == {"web-c", "node-c"}
+    await here.update_ttl("web-c", PASSING, "fine")
+    await here.configure([(service(port=81), [ttl("web-c")])], [])
+    assert set(here.state.services) == {"http", "web"} and set(here.state.checks) == {"web-c"}
+    assert here.state.services["web"].port == 81 and here.state.checks["web-c"].record.status == PASSING
+    assert await here.full_sync() and set(replicated.services()) == {"http", "web"}
+    services, checks = files.load()
+    assert [each.id for each in services] == ["http"] and checks == []
+
+
+async def test_a_service_of_the_files_that_http_takes_over_stays(tmp_path: Path) -> None:
+    files = LocalFiles(tmp_path)
+    here = local(Replicated(), files)
+    await here.configure([(service(), [])], [])
+    await here.register_service(service(port=90), [])
+    assert [each.port for each in files.load()[0]] == [90]
+    await here.configure([], [])
+    assert set(here.state.services) == {"web"}
+    await here.configure([(service(), [])], [])
+    assert here.state.services["web"].port == 80 and files.load()[0] == [], "files come first for the same id"
+
+
+async def test_a_check_without_its_service_leaves_everything_as_it_was() -> None:
+    here = local(Replicated())
+    await here.configure([(service(), [])], [])
+    with pytest.raises(CallerError, match="Failed to register check 'c': ServiceID \"web\" does not exist"):
+        await here.configure([], [ttl("c", service_id="web")])
+    assert set(here.state.services) == {"web"}
+
+
+async def test_the_log_tells_once_that_the_catalog_has_the_node(caplog: pytest.LogCaptureFixture) -> None:
+    here = local(Replicated())
+    with caplog.at_level(logging.INFO, "agent"):
+        assert await here.full_sync() and await here.full_sync()
+    assert [each.message for each in caplog.records].count("Synced node info") == 1
