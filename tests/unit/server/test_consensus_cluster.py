@@ -211,9 +211,10 @@ async def test_a_transfer_of_a_snapshot_ends_although_newer_ones_are_made(
     deadline = asyncio.get_running_loop().time() + 60.0
     while back.snapshots.last_index == 0:
         assert asyncio.get_running_loop().time() < deadline, "waited 60 s for the transfer of a snapshot"
-        await leader.consensus.write(KVSet(b"busy", b"%d" % written))
-        written += 1
-        await asyncio.sleep(0.001)
+        # Many at once: a snapshot is made every 200 writes, and the transfer takes some hundred turns of the loop.
+        burst = (leader.consensus.write(KVSet(b"busy", b"%d" % (written + each))) for each in range(50))
+        await asyncio.gather(*burst)
+        written += 50
     assert leader.snapshots.last_index > made, "no snapshot was made meanwhile, nothing was tested"
     await until(
         lambda: back.raft.core.applied_index == leader.raft.core.last_index, "the server that was away to catch up"
