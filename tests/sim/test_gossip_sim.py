@@ -12,6 +12,9 @@ from pyconsul.gossip.messages import STATE_DEAD, STATE_SUSPECT
 from pyconsul.gossip.suspicion import bounds
 from pyconsul.gossip.timings import LAN
 
+pytestmark = pytest.mark.timeout(0)
+"""Simulated time is what counts; how long it takes depends on the machine."""
+
 SIZES = [3, 30, pytest.param(300, marks=pytest.mark.slow)]
 JOINED_MAX = 100  # larger clusters are put together without joins, which take far longer than what is tested
 DEAD_SECONDS_MAX = 3.0  # to hear of one's death and to tell all otherwise: two spreads of about a second, and chance
