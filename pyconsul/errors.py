@@ -1,22 +1,22 @@
 """The whole exception tree, by who is wrong. Imports nothing of ours.
 
-    PyconsulError
-    ├── CallerError            the caller is wrong; carries an HTTP status
-    │   └── ConfigError        a flag, a configuration key, the environment
-    ├── PeerError              bytes or claims of a peer are wrong
-    │   └── DecodeError
-    ├── RetryError             not now; retry, here or elsewhere
-    │   ├── NoLeaderError
-    │   ├── NotLeaderError
-    │   ├── LeadershipLostError
-    │   ├── OverloadedError
-    │   └── RpcError           the leader could not be reached or went away
-    ├── ApplyError             a command was replicated and refused by the state machine
-    ├── StorageError           the disk
-    │   ├── CorruptionError
-    │   ├── DiskFullError
-    │   └── LockedError
-    └── InvariantError         our own rule broke
+PyconsulError
+├── CallerError            the caller is wrong; carries an HTTP status
+│   └── ConfigError        a flag, a configuration key, the environment
+├── PeerError              bytes or claims of a peer are wrong
+│   └── DecodeError
+├── RetryError             not now; retry, here or elsewhere
+│   ├── NoLeaderError
+│   ├── NotLeaderError
+│   ├── LeadershipLostError
+│   ├── OverloadedError
+│   └── RpcError           the leader could not be reached or went away
+├── ApplyError             a command was replicated and refused by the state machine
+├── StorageError           the disk
+│   ├── CorruptionError
+│   ├── DiskFullError
+│   └── LockedError
+└── InvariantError         our own rule broke
 """
 
 from __future__ import annotations
