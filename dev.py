@@ -44,7 +44,8 @@ def ready() -> None:
     if sys.version_info < (3, 11):  # noqa: UP036 (whoever runs this may have an older one)
         sys.exit(f"pyconsul needs Python 3.11 or later, this is {sys.version.split()[0]}")
     print("making .venv (once; takes about a minute)", flush=True)
-    venv.create(VENV, with_pip=True)
+    if not (BIN / "python").exists():
+        venv.create(VENV, with_pip=True, symlinks=os.name != "nt")
     code = run(str(BIN / "python"), "-m", "pip", "install", "--quiet", "--editable", f"{ROOT}[test,ui-test]")
     if code != 0:
         sys.exit(code)
