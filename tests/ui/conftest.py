@@ -6,7 +6,6 @@ tests are skipped and say so.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,24 +14,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from browser_settings import CHROMIUM, DESKTOP, FLAGS, PHONE
 from seeding import seed_docker, seed_examples
 from site_under_test import Site
 
 from pyconsul.testing.processes import Cluster
-
-CHROMIUM = os.environ.get("PYCONSUL_TEST_CHROMIUM", "/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP ui.test 127.0.0.1",
-]
-DESKTOP = {"width": 1280, "height": 800}
-PHONE = {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="module")

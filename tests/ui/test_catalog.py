@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import DESKTOP
+from browser_settings import DESKTOP
 from seeding import call, register_service
 from site_under_test import Site
 

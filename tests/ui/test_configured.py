@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import DESKTOP
+from browser_settings import DESKTOP
 from seeding import put, seed_docker, session
 from site_under_test import Site
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import DESKTOP
+from browser_settings import DESKTOP
 from seeding import ENGINES, put, register_engine
 from site_under_test import Site
 

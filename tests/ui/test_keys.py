@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from conftest import DESKTOP
+from browser_settings import DESKTOP
 from seeding import DN, EXAMPLES, LOCK_FLAGS, NETWORK, call, get, put, put_many, session
 from site_under_test import Site
 

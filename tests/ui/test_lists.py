@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from conftest import DESKTOP
+from browser_settings import DESKTOP
 from seeding import call, put, register_service
 from site_under_test import Site
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import DESKTOP
+from browser_settings import DESKTOP
 from seeding import put
 from site_under_test import Site
 

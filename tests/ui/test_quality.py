@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CHROMIUM, DESKTOP, FLAGS, PHONE
+from browser_settings import CHROMIUM, DESKTOP, FLAGS, PHONE
 from seeding import ENGINES, NETWORK, put_many
 from site_under_test import Site
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import DESKTOP, PHONE
+from browser_settings import DESKTOP, PHONE
 from seeding import DN, LOCK_FLAGS, put, register_engine, seed_docker, seed_examples
 from site_under_test import Site
 
