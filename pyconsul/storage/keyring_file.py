@@ -9,6 +9,7 @@ from pathlib import Path
 from pyconsul.errors import ConfigError, StorageError
 from pyconsul.gossip.keyring import format_key, parse_key
 from pyconsul.storage.files import Files
+from pyconsul.storage.text_file import TextFile
 
 SIZE_MAX = 64 * 1024
 
@@ -42,22 +43,4 @@ def load_keyring(path: Path, files: Files | None = None) -> list[bytes] | None:
 
 def save_keyring(path: Path, keys: Sequence[bytes], files: Files | None = None) -> None:
     """Replaces the file as a whole. Raises StorageError."""
-    files = files or Files()
-    temporary = path.with_name(path.name + ".new")
-    data = json.dumps([format_key(key) for key in keys], indent=2).encode()
-    try:
-        files.make_dir(path.parent)
-        if temporary.name in files.names(path.parent):
-            files.remove(temporary)
-        handle = files.create(temporary)
-        try:
-            offset = 0
-            while offset < len(data):
-                offset += files.write(handle, data[offset:], offset)
-            files.sync(handle)
-        finally:
-            files.close(handle)
-        files.rename(temporary, path)
-        files.sync_dir(path.parent)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+    TextFile(path, files).write(json.dumps([format_key(key) for key in keys], indent=2))
