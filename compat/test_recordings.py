@@ -50,6 +50,9 @@ HTTP_CONFIG = HttpSettings(
 )
 
 
+START_S = 30
+
+
 class NoLeader(LocalConsensus):
     """A server that waits for others: what needs a leader fails when the hold time is over."""
 
@@ -90,12 +93,12 @@ class LocalServer:
 
     def __enter__(self) -> str:
         self._thread.start()
-        assert self._ready.wait(10), "the server did not start"
+        assert self._ready.wait(START_S), "the server did not start"
         return f"http://127.0.0.1:{self._port}"
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(START_S)
 
     async def _serve(self) -> None:
         backend = LocalBackend()

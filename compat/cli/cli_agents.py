@@ -24,7 +24,7 @@ from pyconsul.testing.processes import AddressBlock, AgentProcess, wait_for
 RECORDED = re.compile(r"127\.0\.0\.(\d\d)\b")
 NOBODY = "59"
 """On this address nothing listens, neither there nor here."""
-PROCESS_DEADLINE_S = 60.0
+PROCESS_DEADLINE_S = 120.0
 
 
 class ShortBlock(AddressBlock):

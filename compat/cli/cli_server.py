@@ -14,7 +14,7 @@ from pyconsul.testing.local_backend import LocalBackend, local_server
 
 RECORDED_HOST = "127.0.0.41"
 RECORDED_ADDRESS = f"{RECORDED_HOST}:8500"
-START_S = 10
+START_S = 30
 
 
 @contextmanager

@@ -15,11 +15,15 @@ from cli_agents import Stage, signal_after, sorted_lines
 from cli_files import write_files
 from cli_recordings import TIMESTAMP, Recording, load
 
-from pyconsul.testing.processes import wait_for
+from pyconsul.testing.connections import connected_to
+from pyconsul.testing.processes import HTTP_PORT, wait_for
 
 S1 = "one server s1 of dc1 on 127.0.0.41, no ACLs"
 GROUPS = ("services", "catalog", "maint", "exec", "reload", "monitor")
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
+ANSWERED_S = 0.5
+"""From the moment at which a command is connected until its request is surely under way, and until it has shown what
+came."""
 
 EXCEPTIONS: dict[str, str] = {}
 
@@ -84,28 +88,32 @@ class Server(Stage):
         """What happens while the command runs; None: nothing."""
         number = signal.SIGTERM if "SIGTERM" in recording.setup else signal.SIGINT
         if recording.name == "the agent dies":
-            return lambda process: self._watched() and self.s1.kill9()
+            return self._kill
         if "maintenance is switched" in recording.setup:
             return partial(self._switch, number)
         if "SIGINT" in recording.setup and recording.exit == 0:
             return partial(self._look, number)
         return None
 
-    def _watched(self) -> bool:
+    def _watched(self, process: subprocess.Popen[bytes]) -> None:
         """Until the agent has a watcher: it lets lines of the level debug come."""
-        threading.Event().wait(1.0)
-        return True
+        wait_for("the command is connected", lambda: self.s1.address in connected_to(process.pid, HTTP_PORT))
+        threading.Event().wait(ANSWERED_S)
+
+    def _kill(self, process: subprocess.Popen[bytes]) -> None:
+        self._watched(process)
+        self.s1.kill9()
 
     def _switch(self, number: signal.Signals, process: subprocess.Popen[bytes]) -> None:
-        self._watched()
+        self._watched(process)
         self.put("/v1/agent/maintenance?enable=true")
         self.put("/v1/agent/maintenance?enable=false")
-        signal_after(0.5, number)(process)
+        signal_after(ANSWERED_S, number)(process)
 
     def _look(self, number: signal.Signals, process: subprocess.Popen[bytes]) -> None:
-        self._watched()
+        self._watched(process)
         assert self.s1.request("GET", "/v1/status/leader").status == 200
-        signal_after(0.5, number)(process)
+        signal_after(ANSWERED_S, number)(process)
 
 
 @pytest.fixture

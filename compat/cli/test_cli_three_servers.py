@@ -19,9 +19,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 APART = "docker1, docker2 and docker3 (127.0.0.43, .44, .45) each started"
 TOGETHER = "docker1, docker2 and docker3 (127.0.0.43, .44, .45) joined"
 TWO = "docker1 and docker2 joined, docker3 alone"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 VOTES_S = 120.0
 """The recordings set a time of stabilization of 15 s."""
+COORDINATES_S = 90.0
+"""An agent tells its coordinate every 15 to 30 s; the servers gather for 5 s what they are told."""
+HTTP_ADDR = "CONSUL_HTTP_ADDR"
 NEEDS_NO_PATIENCE = re.compile(r"^(join|leave|force-leave|event|exec)$")
 
 NO_FILTER = "-filter is not served by the catalog's endpoints yet: they answer with everything"
@@ -118,10 +121,28 @@ class Cluster(Stage):
         wait_for(f"{names} are in the catalog", lambda: first.catalog() >= set(names))
         wait_for(f"{servers} vote", lambda: first.voters() >= servers, VOTES_S)
 
+    def located(self, recording: Recording) -> None:
+        """``rtt`` asks what the agents tell of themselves only now and then: waits until both nodes are there."""
+        asked = next(each for each in self.agents.values() if each.address in self.here(recording.env[HTTP_ADDR]))
+        names = {word for word in recording.argv[1:] if not word.startswith("-")}
+        wan = "-wan" in recording.argv
+        if len(names) == 1:
+            names.add(f"{asked.name}.dc1" if wan else asked.name)
+
+        def known() -> set[str]:
+            if wan:
+                areas = asked.request("GET", "/v1/coordinate/datacenters").json()
+                return {one["Node"] for area in areas for one in area["Coordinates"]}
+            return {one["Node"] for one in asked.request("GET", "/v1/coordinate/nodes").json()}
+
+        wait_for(f"{asked.name} knows where {sorted(names)} are", lambda: known() >= names, COORDINATES_S)
+
     def prepare(self, recording: Recording) -> None:
         setup = recording.setup
         if setup.startswith(TOGETHER) and self.once("together"):
             self.leads("docker2")
+        if recording.group == "rtt" and recording.exit == 0:
+            self.located(recording)
         if recording.title == "operator raft: list-peers":
             self.together("docker1", "docker2", "docker3")
             self.leads("docker2")

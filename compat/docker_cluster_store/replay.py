@@ -21,7 +21,7 @@ from docker_cluster_store.outages import Outage
 from docker_cluster_store.trace import Exchange, Scenario, SessionEnd, Step
 from docker_cluster_store.wire import Answer, ClosedEarly, ConnectFailed, Connection
 
-PATIENCE_S = 40.0
+PATIENCE_S = 90.0
 FOLLOW_UP_S = 2.0
 FOLLOW_UP_WAIT_MS = 1000
 DIFFERENCES_MAX = 50

@@ -54,7 +54,7 @@ async def test_conversation_shows_no_difference(cluster: Cluster, scenario: str)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("scenario", ["start", "failure"])
 async def test_conversation_in_real_time(cluster: Cluster, scenario: str) -> None:
     report = await replay(scenario, [agent.http_url for agent in cluster.agents], real_time=True)

@@ -217,9 +217,9 @@ async def test_it_is_killed(pair: Pair) -> None:
     await eventually(pair.both_alive, "both list both as alive")
     pair.agent.process.kill()
     start = asyncio.get_running_loop().time()
-    await eventually(lambda: pair.status("real") == "failed", "it failed", 15.0)
+    await eventually(lambda: pair.status("real") == "failed", "it failed")
     # Two members: up to two probe intervals until its turn, one to probe it, the flat suspicion of 4 s.
-    assert 4.0 <= asyncio.get_running_loop().time() - start <= 12.0
+    assert 4.0 <= asyncio.get_running_loop().time() - start <= 20.0
 
 
 @pytest.mark.slow
@@ -232,7 +232,7 @@ async def test_we_are_killed(pair: Pair) -> None:
     async def failed() -> bool:
         return (await pair.agent.members())["ours"][0] == "failed"
 
-    await eventually(failed, "they see us as failed", 15.0)
+    await eventually(failed, "they see us as failed")
 
 
 @pytest.mark.slow

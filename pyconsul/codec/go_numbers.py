@@ -107,7 +107,7 @@ def parse_int_literal(text: str, *, signed: bool) -> int:
 
 def parse_duration(text: str) -> int:
     """``time.ParseDuration``: ``1h5m``, ``300ms``, ``-1.5h``; nanoseconds."""
-    wrong = f"time: invalid duration {quote(text)}"
+    wrong = f"time: invalid duration {_quote_time(text)}"
     rest = text[1:] if text[:1] in ("+", "-") else text
     if rest == "0":
         return 0
@@ -121,15 +121,18 @@ def parse_duration(text: str) -> int:
             fraction, rest = _digits(rest[1:])
         if not whole and not fraction:
             raise ValueError(wrong)
+        count = _bounded(whole, 10)
+        if count > INT64_MAX:
+            raise RangeError(wrong)
         end = 0
         while end < len(rest) and rest[end] not in ".0123456789":
             end += 1
         unit, rest = rest[:end], rest[end:]
         if not unit:
-            raise ValueError(f"time: missing unit in duration {quote(text)}")
+            raise ValueError(f"time: missing unit in duration {_quote_time(text)}")
         if unit not in UNITS_NS:
-            raise ValueError(f"time: unknown unit {quote(unit)} in duration {quote(text)}")
-        total += _bounded(whole, 10) * UNITS_NS[unit]
+            raise ValueError(f"time: unknown unit {_quote_time(unit)} in duration {_quote_time(text)}")
+        total += count * UNITS_NS[unit]
         # Go drops digits of a fraction that no longer matter; 18 are more than a nanosecond needs.
         fraction = fraction[:18]
         if fraction:
@@ -137,6 +140,19 @@ def parse_duration(text: str) -> int:
         if total > INT64_MAX:
             raise RangeError(wrong)
     return -total if text[0] == "-" else total
+
+
+def _quote_time(text: str) -> str:
+    """The quotes of Go's time package: what is not plain ASCII is written as ``\\x`` and its UTF-8 bytes."""
+    parts = []
+    for letter in text:
+        if letter in '"\\':
+            parts.append("\\" + letter)
+        elif " " <= letter < "\x80":
+            parts.append(letter)
+        else:
+            parts.extend(f"\\x{byte:02x}" for byte in letter.encode("utf-8", "replace"))
+    return '"' + "".join(parts) + '"'
 
 
 def _digits(text: str) -> tuple[str, str]:

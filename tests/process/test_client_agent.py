@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pyconsul.testing.connections import connected_to
 from pyconsul.testing.processes import AgentProcess, Cluster, Response, run_command, sees, wait_for
 
 RPC_PORT = 8300
@@ -63,21 +64,7 @@ class Background:
 
 def servers_in_use(client: AgentProcess) -> set[str]:
     """Addresses of the servers to which the client has connections."""
-    inodes = set()
-    for link in Path(f"/proc/{client.pid}/fd").iterdir():
-        try:
-            target = str(link.readlink())
-        except FileNotFoundError:
-            continue
-        if target.startswith("socket:["):
-            inodes.add(target[8:-1])
-    found = set()
-    for line in Path(f"/proc/{client.pid}/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        host, port = fields[2].split(":")
-        if fields[9] in inodes and int(port, 16) == RPC_PORT and fields[3] == "01":
-            found.add(".".join(str(byte) for byte in reversed(bytes.fromhex(host))))
-    return found
+    return connected_to(client.pid, RPC_PORT)
 
 
 def test_it_is_a_member_like_any_other(cluster: Cluster, client: AgentProcess) -> None:

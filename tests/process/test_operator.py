@@ -94,7 +94,7 @@ class TestAutopilot:
         assert done.stdout.startswith("Healthy:"), done
 
     @pytest.mark.slow
-    @pytest.mark.timeout(300)
+    @pytest.mark.timeout(600)
     def test_dead_server_is_removed_and_comes_back(self, tmp_path: Path) -> None:
         with Cluster(tmp_path, size=3) as cluster:
             cluster.start()
@@ -111,7 +111,7 @@ class TestAutopilot:
             cluster.assert_no_tracebacks()
 
     @pytest.mark.slow
-    @pytest.mark.timeout(300)
+    @pytest.mark.timeout(600)
     def test_dead_servers_stay_where_the_configuration_says_so(self, tmp_path: Path) -> None:
         with Cluster(tmp_path, size=3, extra=["-hcl", "autopilot { min_quorum = 3 }"]) as cluster:
             cluster.start()
@@ -139,7 +139,7 @@ class TestRaftPeers:
         assert 'id "nobody" was not found' in answer.body.decode()
 
     @pytest.mark.slow
-    @pytest.mark.timeout(300)
+    @pytest.mark.timeout(600)
     def test_removed_peer_that_lives_comes_back(self, tmp_path: Path) -> None:
         with Cluster(tmp_path, size=3) as cluster:
             cluster.start()
@@ -149,7 +149,7 @@ class TestRaftPeers:
             assert (done.returncode, done.stdout) == (0, f'Removed peer with address "{address}"\n'), done
             assert removed.name not in servers(asked)
             wait_for("the two that stay are healthy", lambda: healthy(asked, 2))
-            wait_for(f"{removed.name} votes again", lambda: removed.name in asked.voters(), 120.0)
+            wait_for(f"{removed.name} votes again", lambda: removed.name in asked.voters(), 240.0)
             cluster.assert_no_tracebacks()
 
 

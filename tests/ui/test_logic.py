@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def logic(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[An
         text=True,
         timeout=60,
         check=False,
-        env={"PATH": "/usr/bin:/bin", "NODE_PATH": str(SOURCES / "node_modules")},
+        env={**os.environ, "NODE_PATH": str(SOURCES / "node_modules")},
     )
     assert done.returncode == 0, done.stderr
     page = browser.new_page()

@@ -51,6 +51,8 @@ def test_durations(text: str, duration_ns: int) -> None:
         ("1 h", 'time: unknown unit " h" in duration "1 h"'),
         ('a"\\', 'time: invalid duration "a\\"\\\\"'),
         ("2562047h47m16.854775808s", 'time: invalid duration "2562047h47m16.854775808s"'),
+        ("5é", 'time: unknown unit "\\xc3\\xa9" in duration "5\\xc3\\xa9"'),
+        ("99999999999999999999x", 'time: invalid duration "99999999999999999999x"'),
         ("9" * 5000 + "s", f'time: invalid duration "{"9" * 5000}s"'),
     ],
 )
