@@ -7,13 +7,10 @@ drain, removal from Raft.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import cast
 
 from pyconsul.agent.runtime_config import RuntimeConfig
-from pyconsul.clock import Clock, Random
 from pyconsul.codec.base64 import corrupt_at, decode_base64
 from pyconsul.gossip.context import GossipEvent
 from pyconsul.gossip.member import Member
@@ -31,7 +28,7 @@ from pyconsul.server.consensus import Consensus
 from pyconsul.server.coordinates import PERIOD_SECONDS, CoordinateBatches
 from pyconsul.server.gossip_keys import KeyOperation
 from pyconsul.server.gossip_loop import GossipPool
-from pyconsul.server.membership import Membership, server_of, view_of
+from pyconsul.server.membership import Membership, view_of
 from pyconsul.server.node import ConsensusServer
 from pyconsul.server.operators import Operators
 from pyconsul.server.server_tags import server_tags
@@ -42,22 +39,13 @@ DEV_COORDINATE_SECONDS = 0.1
 class Agent(MemberAgent):
     """A server."""
 
+    _ROLE = "server"
+    _SERVER_CAME, _SERVER_WENT = "Adding LAN server", "Removing LAN server"
     _NO_WAN = "WAN gossip is off on this server (ports.serf_wan = -1)"
 
-    def __init__(
-        self,
-        config: RuntimeConfig,
-        node_id: str,
-        data_dir: Path,
-        logger: logging.Logger,
-        read_configuration: Callable[[], RuntimeConfig] | None = None,
-        clock: Clock | None = None,
-        random: Random | None = None,
-    ) -> None:
-        super().__init__(config, node_id, data_dir, logger, "server", read_configuration, clock, random)
-        self._server = ConsensusServer(
-            server_config(config, node_id, data_dir), self._clock, self._random, self._part_logger, self._fatal
-        )
+    def _make_core(self) -> None:
+        settings = server_config(self.config, self.node_id, self._data_dir)
+        self._server = ConsensusServer(settings, self._clock, self._random, self._part_logger, self._fatal)
         self._forwarded: ForwardedHttp
         self._coordinates: CoordinateBatches
 
@@ -107,11 +95,7 @@ class Agent(MemberAgent):
             self._started.append(self.wan.stop)
             self._flood([member for member in self.lan.members() if member.status == 1])
 
-    async def leave(self) -> None:
-        if self._left:
-            return
-        self._left = True
-        self._part_logger.info("server starting leave")
+    async def _leave_cluster(self) -> None:
         await self._server.prepare_leave()
         if self.wan is not None:
             await self.wan.leave()
@@ -120,9 +104,6 @@ class Agent(MemberAgent):
         self._part_logger.info("Waiting to drain RPC traffic", extra=pairs(drain_time=f"{drain:g}s"))
         await asyncio.sleep(drain)
         await self._server.finish_leave()
-        self.exit_code = 0
-        # The answer to the request that asked for this goes out first.
-        asyncio.get_running_loop().call_later(0.1, self.ended.set)
 
     async def _read_key(self, key: str) -> bytes | None:
         entry = self.consensus.store.kv.get(key.encode())
@@ -182,17 +163,7 @@ class Agent(MemberAgent):
         server = self._server
         if event.kind == "member-reap":
             server.members_reaped([view_of(member) for member in event.members])
-        joined_server = False
-        for member in event.members:
-            info = server_of(member)
-            if info is None:
-                continue
-            shown = f"{info.name} (Addr: tcp/{info.rpc_address}) (DC: {info.datacenter})"
-            if event.kind == "member-join":
-                joined_server = True
-                self._part_logger.info("Adding LAN server", extra=pairs(server=shown))
-            elif event.kind != "member-update":
-                self._part_logger.info("Removing LAN server", extra=pairs(server=shown))
+        joined_server = self._tell_servers(event)
         server.members_changed(joined_server)
         if joined_server:
             self._flood(event.members)

@@ -7,9 +7,7 @@ another is asked.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 
@@ -17,7 +15,6 @@ from pyconsul.agent.runtime_config import RuntimeConfig
 from pyconsul.api.forwarding import client_routes
 from pyconsul.api.request import Request
 from pyconsul.api.routes import ROUTES, Route
-from pyconsul.clock import Clock, Random
 from pyconsul.codec import json
 from pyconsul.errors import CallerError, PyconsulError, RpcError
 from pyconsul.gossip.context import GossipEvent
@@ -42,21 +39,13 @@ PING_SECONDS = 2.0
 class ClientAgent(MemberAgent):
     """A member that is no server."""
 
+    _ROLE = "client"
+    _SERVER_CAME, _SERVER_WENT = "adding server", "removing server"
     _NO_WAN = "Must be a server to join WAN cluster"
 
-    def __init__(
-        self,
-        config: RuntimeConfig,
-        node_id: str,
-        data_dir: Path,
-        logger: logging.Logger,
-        read_configuration: Callable[[], RuntimeConfig] | None = None,
-        clock: Clock | None = None,
-        random: Random | None = None,
-    ) -> None:
-        super().__init__(config, node_id, data_dir, logger, "client", read_configuration, clock, random)
+    def _make_core(self) -> None:
         self.servers = ServerList(self._random)
-        self.rpc = ClientRpc(self.servers, self._clock, self._random, config.rpc_hold_seconds)
+        self.rpc = ClientRpc(self.servers, self._clock, self._random, self.config.rpc_hold_seconds)
         self._consensus = cast(ConsensusApi, ClientConsensus(self.rpc, self.node_name))
 
     @property
@@ -84,15 +73,8 @@ class ClientAgent(MemberAgent):
             self.node_name, request.method, request.target, request.headers, request.body, request.announced, answered
         )
 
-    async def leave(self) -> None:
-        if self._left:
-            return
-        self._left = True
-        self._part_logger.info("client starting leave")
+    async def _leave_cluster(self) -> None:
         await self.lan.leave()
-        self.exit_code = 0
-        # The answer to the request that asked for this goes out first.
-        asyncio.get_running_loop().call_later(0.1, self.ended.set)
 
     async def _read_key(self, key: str) -> bytes | None:
         target = f"/v1/kv/{quote(key)}?raw&stale".encode()
@@ -125,17 +107,9 @@ class ClientAgent(MemberAgent):
     # The servers
 
     def _members_event(self, event: GossipEvent) -> None:
-        for member in event.members:
-            info = server_of(member)
-            if info is None:
-                continue
-            shown = f"{info.name} (Addr: tcp/{info.rpc_address}) (DC: {info.datacenter})"
-            if event.kind == "member-join":
-                self._part_logger.info("adding server", extra=pairs(server=shown))
-            elif event.kind != "member-update":
-                self._part_logger.info("removing server", extra=pairs(server=shown))
+        joined_server = self._tell_servers(event)
         self._take_servers()
-        if event.kind == "member-join" and any(server_of(member) is not None for member in event.members):
+        if joined_server:
             self.local.sync_soon()
         for member in event.members:
             info = server_of(member) if member.status == FAILED else None

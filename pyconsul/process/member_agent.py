@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pyconsul.agent.local_files import LocalFiles
 from pyconsul.agent.local_services import LocalServices
@@ -23,26 +23,26 @@ from pyconsul.clock import Clock, Random, SystemClock, system_random
 from pyconsul.codec.user_event import decode_user_event
 from pyconsul.errors import CallerError, ConfigError, DecodeError, PyconsulError
 from pyconsul.gossip.context import GossipEvent
-from pyconsul.gossip.coordinate import Coordinate as GossipCoordinate
-from pyconsul.gossip.member import Member
 from pyconsul.log import pairs
 from pyconsul.net.dial import join_host_port
 from pyconsul.process.configured import configured_checks, configured_services
-from pyconsul.process.debug_config import debug_config
 from pyconsul.process.info import Stats, build_stats, local_stats, runtime_stats
 from pyconsul.process.joining import JoinError, RetryJoin, join_error_text
 from pyconsul.process.remote_exec import EVENT_NAME, RemoteExec
+from pyconsul.process.self_info import member_info, node_coordinate, self_info
 from pyconsul.process.settings import gossip_config, http_settings
 from pyconsul.records.catalog import Coordinate, Node
 from pyconsul.server.backend import ConsensusApi, KeyringAnswer, MemberInfo, OperatorApi
 from pyconsul.server.coordinates import send_interval
 from pyconsul.server.gossip_loop import GossipPool
+from pyconsul.server.membership import server_of
 from pyconsul.ui.files import BuiltFiles, FolderFiles
 from pyconsul.ui.handler import UiHandler
-from pyconsul.version import CONSUL_API_VERSION
 
 HTTP_GRACE_SECONDS = 1.0
 """How long requests in progress may still take when the agent ends."""
+
+LEFT_ENDS_SECONDS = 0.1
 
 REJOIN_PAUSE_SECONDS = 2.0
 REJOIN_PAUSE_SECONDS_MAX = 30.0
@@ -56,18 +56,24 @@ class MemberAgent(ABC):
     ``read_configuration``: reads it again for a reload. Implements Backend and AgentApi (server/backend.py).
     """
 
+    _ROLE: ClassVar[str]
+    """"server" or "client": also the logger's name below the agent's."""
+    _SERVER_CAME: ClassVar[str]
+    _SERVER_WENT: ClassVar[str]
+    """What the log says of servers of the LAN pool."""
+    _NO_WAN: ClassVar[str]
+    """Why there is no WAN pool to join."""
+
     def __init__(
         self,
         config: RuntimeConfig,
         node_id: str,
         data_dir: Path,
         logger: logging.Logger,
-        part: str,
         read_configuration: Callable[[], RuntimeConfig] | None = None,
         clock: Clock | None = None,
         random: Random | None = None,
     ) -> None:
-        """``part``: the logger's name below the agent's, "server" or "client"."""
         self.config = config
         self.node_id = node_id
         self.node_name = config.node_name
@@ -83,7 +89,7 @@ class MemberAgent(ABC):
         self._clock = clock or SystemClock()
         self._random = random or system_random()
         self._logger = logger
-        self._part_logger = logger.getChild(part)
+        self._part_logger = logger.getChild(self._ROLE)
         self._read_configuration = read_configuration
         self._data_dir = data_dir
         self.local = LocalServices(
@@ -97,6 +103,7 @@ class MemberAgent(ABC):
         self._tasks: set[asyncio.Task[None]] = set()
         self._started: list[Callable[[], Awaitable[None]]] = []
         self._left = False
+        self._make_core()
 
     # What servers and clients do differently
 
@@ -108,6 +115,10 @@ class MemberAgent(ABC):
     def operators(self) -> OperatorApi:
         """Servers have their own; a client agent passes requests of operators on as they are."""
         raise CallerError("this agent is no server: ask a server", 500)
+
+    @abstractmethod
+    def _make_core(self) -> None:
+        """The rest of ``__init__``."""
 
     @abstractmethod
     async def _start_core(self) -> None:
@@ -141,8 +152,8 @@ class MemberAgent(ABC):
         """The value of a key, whatever a server has. Raises PyconsulError."""
 
     @abstractmethod
-    async def leave(self) -> None:
-        """Leaves the cluster; returns when done; the process ends afterwards."""
+    async def _leave_cluster(self) -> None:
+        """Leaves the pools; servers give their part in Raft up as well."""
 
     def _routes(self) -> Iterable[Route]:
         """The endpoints of the HTTP API."""
@@ -238,6 +249,17 @@ class MemberAgent(ABC):
             why = (os.strerror(error.errno) if error.errno else str(error)).lower()
             raise ConfigError(f"Failed to start HTTP: {what}: bind: {why}") from error
 
+    async def leave(self) -> None:
+        """Leaves the cluster; returns when done; the process ends afterwards."""
+        if self._left:
+            return
+        self._left = True
+        self._part_logger.info(f"{self._ROLE} starting leave")
+        await self._leave_cluster()
+        self.exit_code = 0
+        # The answer to the request that asked for this goes out first.
+        asyncio.get_running_loop().call_later(LEFT_ENDS_SECONDS, self.ended.set)
+
     async def stop(self) -> None:
         """Ends everything that was started, newest first."""
         for task in list(self._tasks):
@@ -251,46 +273,11 @@ class MemberAgent(ABC):
 
     def members(self, wan: bool) -> list[MemberInfo]:
         pool = self.wan if wan else self.lan
-        return [] if pool is None else [_info(member) for member in pool.members()]
+        return [] if pool is None else [member_info(member) for member in pool.members()]
 
     def self_info(self) -> dict[str, Any]:
         own = next(member for member in self.lan.members() if member.name == self.node_name)
-        info = _info(own)
-        config = self.config
-        coordinate = self.lan.coordinate()
-        return {
-            "Config": {
-                "Datacenter": config.datacenter,
-                "PrimaryDatacenter": config.primary_datacenter,
-                "NodeName": config.node_name,
-                "NodeID": self.node_id,
-                "Revision": "",
-                "Server": config.server,
-                "Version": CONSUL_API_VERSION,
-            },
-            "DebugConfig": debug_config(config, self.node_id),
-            "Coord": {
-                "Vec": list(coordinate.vector),
-                "Error": coordinate.error,
-                "Adjustment": coordinate.adjustment,
-                "Height": coordinate.height,
-            },
-            "Member": {
-                "Name": info.name,
-                "Addr": info.address,
-                "Port": info.port,
-                "Tags": info.tags,
-                "Status": info.status,
-                "ProtocolMin": info.protocol_min,
-                "ProtocolMax": info.protocol_max,
-                "ProtocolCur": info.protocol_cur,
-                "DelegateMin": info.delegate_min,
-                "DelegateMax": info.delegate_max,
-                "DelegateCur": info.delegate_cur,
-            },
-            "Stats": self.stats(),
-            "Meta": {"consul-network-segment": "", **config.node_meta},
-        }
+        return self_info(self.config, self.node_id, member_info(own), self.lan.coordinate(), self.stats())
 
     def stats(self) -> Stats:
         """The groups of ``info``."""
@@ -349,7 +336,7 @@ class MemberAgent(ABC):
             return []
         suffix = f".{self.datacenter}"
         return [
-            _coordinate(name.removesuffix(suffix), found)
+            node_coordinate(name.removesuffix(suffix), found)
             for name, found in sorted(self.wan.coordinates().items())
             if name.endswith(suffix)
         ]
@@ -380,12 +367,9 @@ class MemberAgent(ABC):
             seconds = send_interval(len(self.lan.members()))
             await asyncio.sleep(seconds + self._random.uniform(0, seconds))
             try:
-                await self._send_coordinate(_coordinate(self.node_name, self.lan.coordinate()))
+                await self._send_coordinate(node_coordinate(self.node_name, self.lan.coordinate()))
             except PyconsulError as error:
                 self._logger.error("Coordinate update error", extra=pairs(error=error))
-
-    _NO_WAN = ""
-    """Why there is no WAN pool to join."""
 
     async def _join_at_start(self, pool: GossipPool, addresses: Sequence[str]) -> None:
         joined, errors = await pool.join(addresses)
@@ -418,6 +402,18 @@ class MemberAgent(ABC):
             self._user_event(event)
         else:
             self._members_event(event)
+
+    def _tell_servers(self, event: GossipEvent) -> bool:
+        """Says in the log which servers came and went; whether any came."""
+        joined = False
+        for member in event.members:
+            info = server_of(member)
+            if info is None or event.kind == "member-update":
+                continue
+            joined = event.kind == "member-join"
+            shown = f"{info.name} (Addr: tcp/{info.rpc_address}) (DC: {info.datacenter})"
+            self._part_logger.info(self._SERVER_CAME if joined else self._SERVER_WENT, extra=pairs(server=shown))
+        return joined
 
     async def _rejoin(self, pool: GossipPool) -> None:
         """Tries until a remembered member answers or somebody has found this agent. Once is not enough: when all
@@ -470,17 +466,6 @@ class MemberAgent(ABC):
             error = task.exception()
             if error is not None:
                 self._logger.error("a background task failed: error=%r", str(error), exc_info=error)
-
-
-def _coordinate(node: str, found: GossipCoordinate) -> Coordinate:
-    return Coordinate(node, list(found.vector), found.error, found.adjustment, found.height)
-
-
-def _info(member: Member) -> MemberInfo:
-    return MemberInfo(
-        member.name, member.address_text, member.port, member.tags, member.status, member.protocol_min,
-        member.protocol_max, member.protocol_cur, member.delegate_min, member.delegate_max, member.delegate_cur,
-    )  # fmt: skip
 
 
 def _nothing(config: RuntimeConfig) -> None:
