@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic
 
 from pyconsul.errors import ApplyError
 from pyconsul.invariant import invariant
@@ -27,7 +29,7 @@ from pyconsul.records.txn import (
     ServiceResult,
     TxnOp,
 )
-from pyconsul.state.catalog import Catalog
+from pyconsul.state.catalog import Catalog, Row
 from pyconsul.state.kv import KVTable
 from pyconsul.state.locks import Locks
 from pyconsul.state.quote import quoted
@@ -107,12 +109,10 @@ class Runner:
             try:
                 if isinstance(op, KVOp):
                     self._kv_op(index, op, results)
-                elif isinstance(op, NodeOp):
-                    self._node_op(index, op, results)
-                elif isinstance(op, ServiceOp):
-                    self._service_op(index, op, results)
                 else:
-                    self._check_op(index, op, results)
+                    result = self._catalog_op(index, op)
+                    if result is not None:
+                        results.append(result)
             except ApplyError as error:
                 errors.append(OpError(at, str(error)))
         return results, errors
@@ -188,73 +188,104 @@ class Runner:
 
     # Catalog
 
-    def _find_node(self, node: Node) -> Node | None:
-        return self._catalog.node_by_id(node.id) if node.id else self._catalog.node(node.node)
+    def _catalog_op(self, index: int, op: NodeOp | ServiceOp | CheckOp) -> OpResult | None:
+        if isinstance(op, NodeOp):
+            return self._node_op(index, op)
+        if isinstance(op, ServiceOp):
+            return self._service_op(index, op)
+        return self._check_op(index, op)
 
-    def _node_op(self, index: int, op: NodeOp, results: list[OpResult]) -> None:
-        node, verb, name = op.node, op.verb, quoted(op.node.node)
-        if verb == "get":
-            found = self._find_node(node)
-            if found is None:
-                raise ApplyError(f"node {name} doesn't exist")
-            results.append(NodeResult(found))
-            return
-        now = self._catalog.node(node.node)
-        if verb == "cas" and stale(now, node):
-            raise ApplyError(f"failed to set node {name}, index is stale")
-        if verb == "delete-cas" and (now is None or now.modify_index != node.modify_index):
-            raise ApplyError(f"failed to delete node {name}, index is stale")
-        if verb in ("set", "cas"):
-            self._registration.put_node(index, node)
-            found = self._find_node(node)
-            invariant(found is not None, "a node that was written is not there", node=node.node)
-            results.append(NodeResult(found))  # type: ignore[arg-type]
-        elif verb in ("delete", "delete-cas"):
-            self._registration.delete_node(index, node.node)
-        else:
-            raise ApplyError(f"unknown Node verb {quoted(verb)}")
+    def _node_op(self, index: int, op: NodeOp) -> NodeResult | None:
+        node = op.node
 
-    def _service_op(self, index: int, op: ServiceOp, results: list[OpResult]) -> None:
-        service, verb = op.service, op.verb
-        name = f"service {quoted(service.id)} on node {quoted(service.node)}"
-        now = self._catalog.service(service.node, service.id)
-        if verb == "get" and now is None:
-            raise ApplyError(f"{name} doesn't exist")
-        if verb == "cas" and stale(now, service):
-            raise ApplyError(f"failed to set {name}, index is stale")
-        if verb == "delete-cas" and (now is None or now.modify_index != service.modify_index):
-            raise ApplyError(f"failed to delete {name}, index is stale")
-        if verb in ("set", "cas"):
-            self._registration.put_service(index, service)
-            now = self._catalog.service(service.node, service.id)
-        elif verb in ("delete", "delete-cas"):
-            self._registration.delete_service(index, service.node, service.id)
-            now = None
-        elif verb != "get":
-            raise ApplyError(f"unknown Service verb {quoted(verb)}")
-        if now is not None:
-            results.append(ServiceResult(now))
+        def shown() -> Node | None:
+            return self._catalog.node_by_id(node.id) if node.id else self._catalog.node(node.node)
 
-    def _check_op(self, index: int, op: CheckOp, results: list[OpResult]) -> None:
-        check, verb = op.check, op.verb
-        name = f"check {quoted(check.check_id)} on node {quoted(check.node)}"
-        now = self._catalog.check(check.node, check.check_id)
-        if verb == "get" and now is None:
-            raise ApplyError(f"{name} doesn't exist")
-        if verb == "cas" and stale(now, check):
-            raise ApplyError(f"failed to set {name}, index is stale")
-        if verb == "delete-cas" and (now is None or now.modify_index != check.modify_index):
-            raise ApplyError(f"failed to delete {name}, index is stale")
-        if verb in ("set", "cas"):
-            self._registration.put_check(index, check)
-            now = self._catalog.check(check.node, check.check_id)
-        elif verb in ("delete", "delete-cas"):
-            self._registration.delete_check(index, check.node, check.check_id)
-            now = None
-        elif verb != "get":
-            raise ApplyError(f"unknown Check verb {quoted(verb)}")
-        if now is not None:
-            results.append(CheckResult(now))
+        target = Target(
+            "Node",
+            f"node {quoted(node.node)}",
+            node,
+            shown,
+            lambda: self._catalog.node(node.node),
+            lambda: self._registration.put_node(index, node),
+            lambda: self._registration.delete_node(index, node.node),
+        )
+        found = carry_out(op.verb, target)
+        return None if found is None else NodeResult(found)
+
+    def _service_op(self, index: int, op: ServiceOp) -> ServiceResult | None:
+        service = op.service
+
+        def now() -> Service | None:
+            return self._catalog.service(service.node, service.id)
+
+        target = Target(
+            "Service",
+            f"service {quoted(service.id)} on node {quoted(service.node)}",
+            service,
+            now,
+            now,
+            lambda: self._registration.put_service(index, service),
+            lambda: self._registration.delete_service(index, service.node, service.id),
+        )
+        found = carry_out(op.verb, target)
+        return None if found is None else ServiceResult(found)
+
+    def _check_op(self, index: int, op: CheckOp) -> CheckResult | None:
+        check = op.check
+
+        def now() -> Check | None:
+            return self._catalog.check(check.node, check.check_id)
+
+        target = Target(
+            "Check",
+            f"check {quoted(check.check_id)} on node {quoted(check.node)}",
+            check,
+            now,
+            now,
+            lambda: self._registration.put_check(index, check),
+            lambda: self._registration.delete_check(index, check.node, check.check_id),
+        )
+        found = carry_out(op.verb, target)
+        return None if found is None else CheckResult(found)
+
+
+@dataclass(frozen=True)
+class Target(Generic[Row]):
+    """A row of the catalog that an operation is about. ``kind`` and ``name`` are for texts."""
+
+    kind: str
+    name: str
+    wanted: Row
+    shown: Callable[[], Row | None]
+    """What ``get`` answers with, and a write after it."""
+    replaced: Callable[[], Row | None]
+    """What check-and-set compares: a node is shown by its id, but written over by its name."""
+    put: Callable[[], object]
+    delete: Callable[[], object]
+
+
+def carry_out(verb: str, target: Target[Row]) -> Row | None:
+    """What is in the catalog afterwards; None: nothing, as was asked for. Raises ApplyError."""
+    if verb == "get":
+        found = target.shown()
+        if found is None:
+            raise ApplyError(f"{target.name} doesn't exist")
+        return found
+    now = target.replaced() if verb in ("cas", "delete-cas") else None
+    if verb == "cas" and stale(now, target.wanted):
+        raise ApplyError(f"failed to set {target.name}, index is stale")
+    if verb == "delete-cas" and (now is None or stale(now, target.wanted)):
+        raise ApplyError(f"failed to delete {target.name}, index is stale")
+    if verb in ("set", "cas"):
+        target.put()
+        found = target.shown()
+        invariant(found is not None, "what was written is not there", what=target.name)
+        return found
+    if verb in ("delete", "delete-cas"):
+        target.delete()
+        return None
+    raise ApplyError(f"unknown {target.kind} verb {quoted(verb)}")
 
 
 def stale(now: Node | Service | Check | None, wanted: Node | Service | Check) -> bool:
