@@ -17,7 +17,7 @@ from pyconsul.state.effects import SessionEnded
 from pyconsul.state.store import Store
 
 if TYPE_CHECKING:
-    from server_cluster import Node
+    from sim_node import Node
 
 
 @dataclass

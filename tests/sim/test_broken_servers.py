@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import server_cluster
+import sim_surroundings
 from world import SimFiles, Violation
 
 from pyconsul.errors import DiskFullError, RpcError, StorageError
@@ -19,7 +20,7 @@ from pyconsul.fsm.snapshot import write_snapshot
 from pyconsul.net.rpc import RpcFailure
 from pyconsul.raft.core import Raft
 from pyconsul.raft.messages import HardState, ReadState, Ready, SnapshotMeta
-from pyconsul.server import consensus, disk_writer, forward, leader, raft_loop, session_timers
+from pyconsul.server import consensus, disk_writer, forward, leader, lock_delays, raft_loop, session_timers
 from pyconsul.server.consensus import Consensus
 from pyconsul.server.disk_writer import Batch
 from pyconsul.server.raft_loop import RaftLoop
@@ -66,13 +67,13 @@ def term_and_vote_wait_for_the_next_entries(patch: Patch) -> None:
 
 @bug
 def entries_count_as_stored_before_they_are(patch: Patch) -> None:
-    save = server_cluster.SimDiskWriter.save
+    save = sim_surroundings.SimDiskWriter.save
 
     def hasty(self: Any, batch: Batch) -> None:
         self._loop.call_soon(batch.done)
         save(self, Batch(batch.hard_state, batch.entries, lambda: None))
 
-    patch.setattr(server_cluster.SimDiskWriter, "save", hasty)
+    patch.setattr(sim_surroundings.SimDiskWriter, "save", hasty)
 
 
 @bug
@@ -174,7 +175,7 @@ def renewals_are_promised_too_easily(patch: Patch) -> None:
 
 @bug
 def lock_delays_are_not_kept(patch: Patch) -> None:
-    patch.setattr(leader.LockDelays, "start", lambda self, keys, lock_delay_ns, now_s: None)
+    patch.setattr(lock_delays.LockDelays, "start", lambda self, keys, lock_delay_ns, now_s: None)
 
 
 # Reads

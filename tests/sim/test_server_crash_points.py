@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 
 import pytest
-from server_cluster import FAULTS, Cluster, Violation
-from world import SimFiles
+from sim_cluster import Cluster
+from sim_setting import FAULTS
+from world import SimFiles, Violation
 
 SEED = 10
 SECONDS = 3.5
@@ -22,10 +23,11 @@ SLOW_EVERY = int(os.environ.get("CRASH_EVERY", "4"))  # 1: every single operatio
 def run(at: int, after: bool, power: bool) -> tuple[Cluster, int]:
     """``at`` 0: nobody dies. Returns the cluster and how many operations the victim's disk saw."""
     cluster = Cluster(SEED, SECONDS, frozenset(FAULTS))
-    cluster.snapshot_threshold, cluster.trailing, cluster.segment_bytes = 20, 5, 1024
-    cluster.client_pause = 0.05
-    cluster.quiet_seconds = 7.0
-    cluster.die_by_power = power
+    setting = cluster.setting
+    setting.snapshot_threshold, setting.trailing, setting.segment_bytes = 20, 5, 1024
+    setting.client_pause = 0.05
+    setting.quiet_seconds = 7.0
+    setting.die_by_power = power
     victim = cluster.nodes[VICTIM]
     if at:
         victim.die_at_operation = (at, after)

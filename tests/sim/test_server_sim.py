@@ -7,7 +7,11 @@ import os
 
 import pytest
 import server_cluster
-from server_cluster import Cluster, run_seed
+import sim_cluster
+from server_cluster import run_seed
+from sim_cluster import Cluster
+from sim_setting import FAULTS
+from world import Violation
 
 SEEDS = int(os.environ.get("SEEDS", "50"))
 FIRST = int(os.environ.get("FIRST_SEED", "0"))
@@ -48,7 +52,7 @@ def test_the_same_seed_tells_the_same_story() -> None:
 
 
 def test_without_faults_nothing_is_refused() -> None:
-    cluster = run_seed(1, 6.0, frozenset(server_cluster.FAULTS))
+    cluster = run_seed(1, 6.0, frozenset(FAULTS))
     counts = cluster.judge.counts
     assert counts["writes"] > 5
     assert not [what for what in counts if "refused" in what or "unknown" in what or what.startswith("nemesis")]
@@ -68,8 +72,8 @@ def test_the_faults_and_operations_of_the_model_do_happen() -> None:
 
 
 def test_a_failure_names_the_command_that_repeats_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Cluster, "check_agreement", lambda self: _fail())
-    with pytest.raises(server_cluster.Violation, match=r"replay with: python tests/sim/server_cluster.py 5 "):
+    monkeypatch.setattr(sim_cluster, "check_agreement", lambda cluster: _fail())
+    with pytest.raises(Violation, match=r"replay with: python tests/sim/server_cluster.py 5 "):
         run_seed(5, 3.0)
     assert "--without" in server_cluster.shrink(5, 3.0)
 

@@ -88,19 +88,25 @@ class SimLoop(asyncio.AbstractEventLoop):
     def time(self) -> float:
         return self.process.monotonic()
 
-    def call_soon(self, callback: Any, *args: Any, context: contextvars.Context | None = None) -> Any:
+    def call_soon(  # type: ignore[override]
+        self, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> Any:
         handle = SimHandle(callback, args, context, 0.0)
         self.process.world.push(0.0, SOON, handle.run, self.process)
         return handle
 
-    call_soon_threadsafe = call_soon
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]
 
-    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> Any:
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Any, *args: Any, context: Any = None
+    ) -> Any:
         handle = SimHandle(callback, args, context, self.time() + delay)
         self.process.world.push(max(0.0, delay) / self.process.rate, TIMER, handle.run, self.process)
         return handle
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Any = None
+    ) -> Any:
         return self.call_later(when - self.time(), callback, *args, context=context)
 
     def create_future(self) -> asyncio.Future[Any]:
@@ -112,7 +118,9 @@ class SimLoop(asyncio.AbstractEventLoop):
         task.add_done_callback(self.tasks.discard)
         return task
 
-    def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Executor | None, func: Callable[..., Any], *args: Any
+    ) -> Any:
         """One thread for all jobs, in order."""
         process = self.process
         if process.dead:
@@ -215,14 +223,16 @@ def io_error() -> OSError:
 
 
 class Process:
-    """One life of a server: loop, clock, and whether it runs. ``rate``: its seconds per true second."""
+    """One life of a server: loop, clock, and whether it runs. ``rate``: its seconds per true second; ``owner``: the
+    server whose life it is, for the stand-ins."""
 
-    def __init__(self, world: World, name: str, rate: float, disk_delay: Callable[[], float]) -> None:
+    def __init__(self, world: World, name: str, rate: float, disk_delay: Callable[[], float], owner: Any) -> None:
         self.world = world
         self.name = name
         self.rate = rate
         self.disk_delay = disk_delay
-        self.loop = SimLoop(self)
+        self.owner = owner
+        self.loop = SimLoop(self)  # type: ignore[abstract]
         self.dead = False
         self.crashing: bool | None = None
         self.stopped = False
@@ -319,6 +329,7 @@ class World:
 
     def _step(self, process: Process, kind: str, action: Callable[[], None]) -> None:
         self.steps += 1
+        _stepping.append(process)
         if kind != THREAD:
             asyncio._set_running_loop(process.loop)
             process.free_at = self.now + process.step_seconds
@@ -327,6 +338,7 @@ class World:
         except Crash as crash:
             process.crashing = crash.power
         finally:
+            _stepping.pop()
             asyncio._set_running_loop(None)
         if process.dead:
             return
@@ -340,8 +352,9 @@ def _no_check(process: Process) -> None:
     """Until a judge is there."""
 
 
+_stepping: list[Process] = []
+
+
 def current_process() -> Process:
-    """The process whose event loop is running."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, SimLoop)
-    return loop.process
+    """The process whose step this is, on its event loop or in one of its threads."""
+    return _stepping[-1]
