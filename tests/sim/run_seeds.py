@@ -17,6 +17,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "
 
 import raft_cluster
 import server_cluster
+from raft_disk import Violation
 
 Outcome = tuple[str, int, dict[str, int], str]
 
@@ -24,9 +25,9 @@ Outcome = tuple[str, int, dict[str, int], str]
 def run_core(seed: int) -> Outcome:
     try:
         cluster = raft_cluster.run_seed(seed)
-    except raft_cluster.Violation as error:
+    except Violation as error:
         return "cores", seed, {}, str(error)
-    return "cores", seed, {**cluster.faults, **cluster.operations}, ""
+    return "cores", seed, {**cluster.judge.faults, **cluster.judge.operations}, ""
 
 
 def run_servers(seed: int) -> Outcome:

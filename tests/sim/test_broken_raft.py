@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import raft_cluster
+from raft_disk import Violation
 
 from pyconsul.raft import on_append, on_read, on_vote
 from pyconsul.raft.core import Raft, Role
@@ -317,7 +318,7 @@ def test_a_deliberate_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -
     for seed in range(SEEDS_MAX):
         try:
             raft_cluster.run_seed(seed)
-        except raft_cluster.Violation as found:
+        except Violation as found:
             print(f"found with seed {seed}: {found}")
             return
     pytest.fail(f"not found in {SEEDS_MAX} seeds")

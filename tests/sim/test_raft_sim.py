@@ -34,7 +34,7 @@ def test_the_faults_and_operations_of_the_model_do_happen() -> None:
     operations: dict[str, int] = {}
     for seed in range(25):
         cluster = raft_cluster.run_seed(seed)
-        for book, total in ((cluster.faults, faults), (cluster.operations, operations)):
+        for book, total in ((cluster.judge.faults, faults), (cluster.judge.operations, operations)):
             for what, count in book.items():
                 total[what] = total.get(what, 0) + count
     for fault in ("lost message", "late message", "duplicated message", "crash", "pause", "partition", "one-way"):
