@@ -64,7 +64,7 @@ nobody, in Consul as here, so that this test fails against both.
 | prepared queries (`/v1/query…`) | 404 |
 | Connect, intentions, config entries (`/v1/connect/…`, `/v1/config…`) | 404 |
 | filter expressions (`filter=`) | refused on the agent's endpoints, not looked at elsewhere |
-| checks other than TTL, HTTP and TCP checks | refused at registration |
+| checks other than TTL, HTTP, TCP and script checks | refused at registration |
 | sidecar services | refused at registration |
 | other datacenters | only the own one is known |
 | `cached` | accepted; every read is fresh |

@@ -1,4 +1,4 @@
-"""Carries out the checks that ask something: HTTP requests and TCP connections, each at its interval.
+"""Carries out the checks that ask something: HTTP requests, TCP connections and programs, each at its interval.
 
 HTTP reference, "Checks of the agent". A check's first run comes at a random moment within its interval, so that many
 checks that begin together do not stay together.
@@ -12,6 +12,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
+from pyconsul.agent.check_script import SCRIPT_TIMEOUT_SECONDS, run_script
 from pyconsul.agent.local_definitions import CheckDefinition, LocalCheck
 from pyconsul.clock import Random
 from pyconsul.codec.duration import SECOND
@@ -19,6 +20,9 @@ from pyconsul.records.catalog import CRITICAL, PASSING, WARNING
 
 if TYPE_CHECKING:
     import aiohttp
+
+ASKING = ("http", "tcp", "script")
+"""The kinds of checks that have a task here."""
 
 INTERVAL_SECONDS_MIN = 1.0
 TIMEOUT_SECONDS = 10.0
@@ -70,7 +74,7 @@ class CheckRunner:
                 del self._running[check_id]
         for check_id, check in checks.items():
             definition = check.definition
-            if check_id not in self._running and (definition.http or definition.tcp):
+            if check_id not in self._running and definition.kind in ASKING:
                 task = asyncio.get_running_loop().create_task(self._run(check_id, definition))
                 self._running[check_id] = (definition, task)
 
@@ -98,9 +102,13 @@ class CheckRunner:
 
     async def once(self, definition: CheckDefinition) -> Result:
         """The result of one run. Never raises for what the other side does."""
-        timeout_s = definition.timeout_ns / SECOND if definition.timeout_ns > 0 else TIMEOUT_SECONDS
-        if definition.http:
+        kind = definition.kind
+        usual_s = SCRIPT_TIMEOUT_SECONDS if kind == "script" else TIMEOUT_SECONDS
+        timeout_s = definition.timeout_ns / SECOND if definition.timeout_ns > 0 else usual_s
+        if kind == "http":
             return await self._http(definition, timeout_s)
+        if kind == "script":
+            return await run_script(definition.script_args, timeout_s, definition.output_limit)
         return await _tcp(definition.tcp, timeout_s)
 
     async def _http(self, definition: CheckDefinition, timeout_s: float) -> Result:

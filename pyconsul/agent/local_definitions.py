@@ -17,7 +17,7 @@ DEREGISTER_AFTER_MIN_NS = 60_000_000_000
 SCRIPTS_ARE_OFF = (
     "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true"
 )
-RUNNABLE = ("ttl", "http", "tcp")
+RUNNABLE = ("ttl", "http", "tcp", "script")
 """The kinds of checks that this agent can carry out; others are refused, not kept and forgotten."""
 
 
@@ -122,7 +122,9 @@ def must_be_runnable(definition: CheckDefinition, scripts_enabled: bool) -> None
     if definition.kind in ("script", "docker") and not scripts_enabled:
         raise CallerError(SCRIPTS_ARE_OFF, 500)
     if definition.kind not in RUNNABLE:
-        raise CallerError(f"This agent does not run {definition.kind} checks: use a TTL, HTTP or TCP check", 500)
+        raise CallerError(
+            f"This agent does not run {definition.kind} checks: use a TTL, HTTP, TCP or script check", 500
+        )
 
 
 def cut_output(text: str, limit: int) -> str:

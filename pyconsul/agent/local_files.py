@@ -1,4 +1,5 @@
-"""The agent's services and checks on the disk: one JSON file each, in ``services/`` and ``checks/``.
+"""The agent's services and checks on the disk: one JSON file each, in ``services/`` and ``checks/``. What was last told
+of TTL checks is in ``checks/state/``, also for those of configuration files.
 
 The name is a hash of the id, which may hold any letters. A file is replaced whole, so that a crash leaves the old
 or the new one.
@@ -38,7 +39,17 @@ class SavedCheck(msgspec.Struct):
     format: int = FORMAT
 
 
-_Saved = TypeVar("_Saved", SavedService, SavedCheck)
+class SavedReport(msgspec.Struct):
+    """What was last told of a TTL check. ``until``: seconds since 1970 at which its TTL runs out."""
+
+    check_id: str
+    status: str
+    output: str
+    until: float
+    format: int = FORMAT
+
+
+_Saved = TypeVar("_Saved", SavedService, SavedCheck, SavedReport)
 
 
 class LocalFiles:
@@ -47,6 +58,7 @@ class LocalFiles:
     def __init__(self, data_dir: Path, files: Files | None = None) -> None:
         self._services = data_dir / "services"
         self._checks = data_dir / "checks"
+        self._reports = data_dir / "checks" / "state"
         self._files = files or Files()
         self._guard = Guard()
 
@@ -54,6 +66,16 @@ class LocalFiles:
         """Everything that was saved and not removed."""
         services = [each.service for each in self._read_all(self._services, SavedService)]
         return services, self._read_all(self._checks, SavedCheck)
+
+    def load_reports(self) -> dict[str, SavedReport]:
+        """By the id of the check, also of those that are no more."""
+        return {each.check_id: each for each in self._read_all(self._reports, SavedReport)}
+
+    def save_report(self, report: SavedReport) -> None:
+        self._write(self._reports, report.check_id, msgspec.json.encode(report))
+
+    def remove_report(self, check_id: str) -> None:
+        self._remove(self._reports, check_id)
 
     def save_service(self, service: Service) -> None:
         self._write(self._services, service.id, msgspec.json.encode(SavedService(service)))

@@ -11,14 +11,16 @@ import contextlib
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 from pyconsul.agent.check_runner import CheckRunner
 from pyconsul.agent.local_definitions import CheckDefinition, LocalCheck
-from pyconsul.agent.local_files import LocalFiles, SavedCheck
+from pyconsul.agent.local_files import LocalFiles, SavedCheck, SavedReport
 from pyconsul.agent.local_state import LocalState
 from pyconsul.agent.local_sync import done, mark_differences, next_command
 from pyconsul.clock import Clock, Random
+from pyconsul.codec.duration import SECOND
 from pyconsul.errors import CallerError, PyconsulError, StorageError
 from pyconsul.fsm.commands import AnyCommand, Deregister, Register
 from pyconsul.log import pairs
@@ -75,6 +77,8 @@ class LocalServices:
         self._configured_services: set[str] = set()
         self._configured_checks: set[str] = set()
         """Ids that configuration files gave: those are not kept on the disk, and go when the files lose them."""
+        self._reports: dict[str, SavedReport] = {}
+        """What was told of TTL checks before the agent was restarted, until it is known which checks there are."""
         self._runner = CheckRunner(self._report, random)
         self._changing = asyncio.Lock()
         self._syncing = asyncio.Lock()
@@ -90,6 +94,7 @@ class LocalServices:
         if self._files is None:
             return
         services, checks = await self._on_disk(self._files.load)
+        self._reports = await self._on_disk(self._files.load_reports)
         now = self._clock.monotonic()
         for service in services:
             self.state.add_service(service, (), now)
@@ -97,8 +102,13 @@ class LocalServices:
             definition = saved.definition
             if definition.service_id and definition.service_id not in self.state.services:
                 continue  # a crash came between the removal of the service and that of its check
+            if definition.kind == "script" and not self.scripts_enabled:
+                self._logger.warning("Failed to restore check: scripts are off", extra=pairs(check=definition.check_id))
+                continue
             check = self.state.add_check(definition, now, saved.kind)
             self.state.set_status(check, saved.status, saved.output, now)
+            if not self._restore_report(check, now) and check.record.status != CRITICAL:
+                self.state.set_status(check, CRITICAL, "", now)
         self.state.forget_changes()  # the first comparison with the catalog tells what it lacks
 
     async def configure(
@@ -125,14 +135,29 @@ class LocalServices:
             for check_id in self._configured_checks - check_ids:
                 self.state.remove_check(check_id)
             now = self._clock.monotonic()
+            new = check_ids - self.state.checks.keys()
             for service, own in services:
                 self.state.add_service(service, own, now)
             for check in checks:
                 self.state.add_check(check, now)
+            for check_id in new:
+                self._restore_report(self.state.checks[check_id], now)
             self._configured_services, self._configured_checks = service_ids, check_ids
-            await self._save((), (), sorted(service_ids | old), sorted(check_ids | gone_checks))
+            stale, self._reports = self._reports.keys() - self.state.checks.keys(), {}
+            await self._save((), (), sorted(service_ids | old), sorted(check_ids | gone_checks | stale))
         if self._task is not None:
             await self.sync_changes()
+
+    def _restore_report(self, check: LocalCheck, now: float) -> bool:
+        """What was last told of a TTL check counts for as long as it would have counted without a restart. False: its
+        time is over."""
+        report = self._reports.get(check.record.check_id)
+        if report is None or not check.definition.ttl_ns:
+            return True
+        if report.until <= self._clock.wall():
+            return False
+        self.state.set_status(check, report.status, report.output, now)
+        return True
 
     def start(self) -> None:
         """Begins to watch the time and to compare with the catalog."""
@@ -192,11 +217,11 @@ class LocalServices:
     async def update_ttl(self, check_id: str, status: str, output: str) -> None:
         """Raises CallerError (500): no such TTL check."""
         async with self._changing:
-            check = self.state.checks.get(check_id)
-            old = check.record.status if check is not None else ""
             check = self.state.update_ttl(check_id, status, output, self._clock.monotonic())
-            if check.record.status != old:
-                await self._save((), [check_id], (), ())
+            if self._files is not None:
+                until = self._clock.wall() + check.definition.ttl_ns / SECOND
+                report = SavedReport(check_id, check.record.status, check.record.output, until)
+                await self._on_disk(partial(self._files.save_report, report))
         await self.sync_changes()
 
     async def set_maintenance(self, service_id: str, enable: bool, reason: str) -> None:
@@ -339,6 +364,8 @@ class LocalServices:
             for check_id in checks
             if check_id in self.state.checks and check_id not in self._configured_checks
         ]
+        gone_checks = list(gone_checks)
+        without_report = [check_id for check_id in gone_checks if check_id not in self.state.checks]
 
         def work() -> None:
             for service in services:
@@ -347,6 +374,8 @@ class LocalServices:
                 files.save_check(_saved(check))
             for check_id in gone_checks:
                 files.remove_check(check_id)
+            for check_id in without_report:
+                files.remove_report(check_id)
             for service_id in gone_services:
                 files.remove_service(service_id)
 

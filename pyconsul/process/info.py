@@ -67,10 +67,10 @@ def runtime_stats() -> dict[str, str]:
 
 def local_stats(state: LocalState) -> dict[str, str]:
     """The ``agent`` group."""
-    ttls = sum(1 for check in state.checks.values() if check.definition.ttl_ns)
+    kinds = [check.definition.kind for check in state.checks.values()]
     return {
-        "check_monitors": "0",
-        "check_ttls": str(ttls),
+        "check_monitors": str(kinds.count("script")),
+        "check_ttls": str(kinds.count("ttl")),
         "checks": str(len(state.checks)),
         "services": str(len(state.services)),
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from pyconsul.testing.processes import AgentProcess, Cluster, wait_for
 
 
@@ -25,19 +27,23 @@ def instances(agent: AgentProcess, service: str) -> list[tuple[str, str]]:
 
 
 def test_services_outlive_the_process(tmp_path: Path) -> None:
-    with Cluster(tmp_path, size=1) as cluster:
+    with Cluster(tmp_path, size=1, extra=["-hcl", 'check { name = "from-file" ttl = "1h" }']) as cluster:
         cluster.start()
         agent = cluster.agents[0]
         register(agent, Name="web", Port=80, Tags=["a"], Check={"TTL": "1h"})
         register(agent, Name="gone", Port=81)
-        assert agent.request("PUT", "/v1/agent/check/pass/service:web?note=fine").status == 200
+        for check_id in ("service:web", "from-file"):
+            assert agent.request("PUT", f"/v1/agent/check/pass/{check_id}?note=fine").status == 200
         assert agent.request("PUT", "/v1/agent/service/deregister/gone").status == 200
         agent.kill9()
         agent.start()
         agent.wait_for_leader()
         assert services(agent) == {"web"}
-        check = agent.request("GET", "/v1/agent/checks").json()["service:web"]
-        assert (check["Status"], check["Output"]) == ("passing", "fine")
+        checks = agent.request("GET", "/v1/agent/checks").json()
+        assert {check_id: (check["Status"], check["Output"]) for check_id, check in checks.items()} == {
+            "service:web": ("passing", "fine"),
+            "from-file": ("passing", "fine"),
+        }
         assert wait_for("the catalog has it", lambda: instances(agent, "web")) == [("docker1", "web")]
         # What others remove from the catalog comes back, at the latest when the agent starts again.
         body = json.dumps({"Node": "docker1", "ServiceID": "web"}).encode()
@@ -74,6 +80,7 @@ CONFIGURED = """
 service { name = "web" port = 80 tags = ["blue"] check { id = "web-ttl" ttl = "1h" } }
 services = [{ name = "gone" }]
 check { name = "disk" ttl = "1h" status = "passing" }
+checks = [{ name = "script" args = ["/bin/sh", "-c", "echo $0"] interval = "1s" }]
 """
 
 
@@ -88,10 +95,16 @@ def test_configuration_files_register_services_and_checks(tmp_path: Path) -> Non
     file.write_text(CONFIGURED)
     with Cluster(tmp_path, size=1) as cluster:
         agent = cluster.agents[0]
-        agent.arguments += ["-config-dir", str(folder)]
+        agent.arguments += ["-config-dir", str(folder), "-enable-local-script-checks"]
         cluster.start()
         assert services(agent) == {"web", "gone"}
-        assert statuses(agent) == {"web-ttl": "critical", "disk": "passing"}
+        first = statuses(agent)
+        assert set(first) == {"web-ttl", "disk", "script"}
+        assert (first["web-ttl"], first["disk"]) == ("critical", "passing")
+        wait_for("the script has run", lambda: statuses(agent)["script"] == "passing")
+        assert agent.request("GET", "/v1/agent/checks").json()["script"]["Output"] == "/bin/sh\n"
+        script = b'{"Name": "s", "Args": ["true"], "Interval": "1s"}'
+        assert agent.request("PUT", "/v1/agent/check/register", script).status == 500, "for files only"
         assert agent.request("PUT", "/v1/agent/check/pass/web-ttl").status == 200
         assert wait_for("the catalog has it", lambda: instances(agent, "web")) == [("docker1", "web")]
         register(agent, Name="by-http")
@@ -123,11 +136,24 @@ def test_configuration_files_register_services_and_checks(tmp_path: Path) -> Non
     cluster.assert_no_tracebacks()
 
 
-def test_a_bad_definition_is_refused_at_the_start(tmp_path: Path) -> None:
+SCRIPTS_ARE_OFF = (
+    "Failed to register check 'c': Scripts are disabled on this agent; to enable, configure 'enable_script_checks' or "
+    "'enable_local_script_checks' to true"
+)
+
+
+@pytest.mark.parametrize(
+    ("refused", "why"),
+    [
+        ("service { port = 80 }", 'Failed to register service "": Service name missing'),
+        ('check { name = "c" args = ["true"] interval = "1s" }', SCRIPTS_ARE_OFF),
+    ],
+)
+def test_a_bad_definition_is_refused_at_the_start(tmp_path: Path, refused: str, why: str) -> None:
     with Cluster(tmp_path, size=1) as cluster:
         agent = cluster.agents[0]
-        agent.arguments += ["-hcl", "service { port = 80 }"]
+        agent.arguments += ["-hcl", refused]
         agent.start(wait=False)
         assert agent.wait_exit() == 1
-        assert 'Error starting agent: error="Failed to register service "": Service name missing"' in agent.log()
+        assert f'Error starting agent: error="{why}"' in agent.log()
     cluster.assert_no_tracebacks()

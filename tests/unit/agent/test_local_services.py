@@ -13,7 +13,7 @@ from pyconsul.agent.local_files import LocalFiles, SavedCheck
 from pyconsul.agent.local_services import LocalServices
 from pyconsul.agent.local_state import NODE_MAINTENANCE, LocalState
 from pyconsul.agent.local_sync import done, mark_differences, next_command
-from pyconsul.clock import SystemClock, seeded_random
+from pyconsul.clock import Clock, SystemClock, seeded_random
 from pyconsul.errors import CallerError, NoLeaderError, StorageError
 from pyconsul.fsm.apply import StateMachine
 from pyconsul.fsm.commands import AnyCommand, Deregister, Register
@@ -76,9 +76,25 @@ def state() -> LocalState:
     return LocalState("here", seeded_random(1))
 
 
-def local(replicated: Replicated, files: LocalFiles | None = None) -> LocalServices:
+class WallClock:
+    """The hands are moved by the test; what is monotonic goes on."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def monotonic(self) -> float:
+        return SystemClock().monotonic()
+
+    def wall(self) -> float:
+        return self.now
+
+
+def local(
+    replicated: Replicated, files: LocalFiles | None = None, clock: Clock | None = None, scripts: bool = False
+) -> LocalServices:
     return LocalServices(
-        state(), lambda: replicated, lambda: NODE, SystemClock(), seeded_random(1), logging.getLogger("agent"), files
+        state(), lambda: replicated, lambda: NODE, clock or SystemClock(), seeded_random(1),
+        logging.getLogger("agent"), files, scripts,
     )  # fmt: skip
 
 
@@ -188,6 +204,10 @@ def test_scripts_are_off_unless_configured() -> None:
     script = CheckDefinition(script_args=["true"], interval_ns=1)
     with pytest.raises(CallerError, match="Scripts are disabled"):
         must_be_runnable(script, scripts_enabled=False)
+    must_be_runnable(script, scripts_enabled=True)
+    in_a_container = CheckDefinition(script_args=["true"], docker_container_id="c", interval_ns=1)
+    with pytest.raises(CallerError, match="This agent does not run docker checks"):
+        must_be_runnable(in_a_container, scripts_enabled=True)
 
 
 # In the catalog
@@ -316,6 +336,79 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
         files.load()
     path.rename(path.with_suffix(".tmp"))  # what a crash left
     assert files.load() == ([], [])
+
+
+def record(here: LocalServices, check_id: str) -> tuple[str, str]:
+    found = here.state.checks[check_id].record
+    return found.status, found.output
+
+
+@pytest.mark.parametrize("away_s", [590.0, 601.0])
+async def test_a_report_counts_after_a_restart_for_as_long_as_its_ttl(tmp_path: Path, away_s: float) -> None:
+    clock, files = WallClock(), LocalFiles(tmp_path)
+    here = local(Replicated(), files, clock)
+    await here.configure([(service(), [ttl("given", 600), ttl("hopeful", 600, status=WARNING)])], [])
+    await here.register_check(ttl("by http", 600, service_id=""))
+    for check_id in ("given", "hopeful", "by http"):
+        await here.update_ttl(check_id, WARNING, "hot")
+        clock.now += 1.0
+        await here.update_ttl(check_id, PASSING, "fine")
+    clock.now += away_s
+
+    again = local(Replicated(), files, clock)
+    await again.load()
+    await again.configure([(service(), [ttl("given", 600), ttl("hopeful", 600, status=WARNING)])], [])
+    in_time = away_s < 600
+    assert record(again, "given") == ((PASSING, "fine") if in_time else (CRITICAL, ""))
+    assert record(again, "hopeful") == ((PASSING, "fine") if in_time else (WARNING, ""))
+    assert record(again, "by http") == ((PASSING, "fine") if in_time else (CRITICAL, ""))
+    assert again.state.next_deadline() is not None, "the TTL begins anew"
+
+
+async def test_reports_go_with_their_checks(tmp_path: Path) -> None:
+    clock, files = WallClock(), LocalFiles(tmp_path)
+    here = local(Replicated(), files, clock)
+    await here.configure([(service(), [ttl("given", 600)])], [ttl("lost", 600, service_id="")])
+    await here.register_check(ttl("by http", 600, service_id=""))
+    for check_id in ("given", "lost", "by http"):
+        await here.update_ttl(check_id, PASSING, "fine")
+    assert set(files.load_reports()) == {"given", "lost", "by http"}
+    await here.deregister_check("by http")
+    assert set(files.load_reports()) == {"given", "lost"}
+    again = local(Replicated(), files, clock)
+    await again.load()
+    await again.configure([(service(), [ttl("given", 600)])], [])
+    assert set(files.load_reports()) == {"given"}, "the files had lost one meanwhile"
+    await again.configure([], [])
+    assert files.load_reports() == {}
+    await again.configure([(service(), [ttl("given", 600)])], [])
+    assert record(again, "given") == (CRITICAL, ""), "it was away: nothing is known of it"
+
+
+async def test_a_report_of_a_check_that_has_become_another_kind_is_nothing(tmp_path: Path) -> None:
+    clock, files = WallClock(), LocalFiles(tmp_path)
+    here = local(Replicated(), files, clock)
+    await here.configure([], [ttl("c", 600, service_id="")])
+    await here.update_ttl("c", PASSING, "fine")
+    again = local(Replicated(), files, clock)
+    await again.load()
+    await again.configure([], [CheckDefinition(check_id="c", name="c", tcp="127.0.0.1:1", interval_ns=10**9)])
+    assert record(again, "c") == (CRITICAL, "")
+
+
+async def test_a_stored_script_does_not_run_where_scripts_are_off(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = LocalFiles(tmp_path)
+    script = CheckDefinition(check_id="s", name="s", script_args=["true"], interval_ns=10**9)
+    await local(Replicated(), files, scripts=True).register_check(script)
+    off = local(Replicated(), files)
+    await off.load()
+    assert off.state.checks == {}
+    assert [each.message for each in caplog.records] == ["Failed to restore check: scripts are off"]
+    on = local(Replicated(), files, scripts=True)
+    await on.load()
+    assert on.state.checks["s"].definition == script
 
 
 # Configuration files
