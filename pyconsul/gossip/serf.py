@@ -369,8 +369,12 @@ class Serf:
         for name in remote.left_members:
             self._leave_intent(LeaveIntent(remote.status_ltimes.get(name, 0) + 1, name))
         for name, ltime in remote.status_ltimes.items():
-            if name not in left:
-                self._join_intent(JoinIntent(ltime, name))
+            if name in left:
+                continue
+            if self._join_intent(JoinIntent(ltime, name)) and name == self.me and not self.leaving:
+                # Somebody said that we leave, or an earlier life of ours did, and we never heard of it: who believes it
+                # takes us for leaving until we say something newer.
+                self.join_intent()
         if ignore_old_events:
             self.events.ignore_before(remote.event_ltime)
         for slot in remote.events:

@@ -250,8 +250,8 @@ class ConsensusServer:
         core = self.raft.core
         if membership is None or self.expect == 0 or self._bootstrapping is not None:
             return
-        if core.last_index:
-            self.expect = 0
+        if core.last_index or core.term:
+            self.expect = 0  # it has a log, or was asked for its vote: there is a cluster
             return
         decision = decide(self.expect, self.config.datacenter, membership.servers())
         if isinstance(decision, Conflict):
@@ -269,7 +269,7 @@ class ConsensusServer:
                     )
                     self.expect = 0
                     return
-            if self.raft.core.last_index:
+            if self.raft.core.last_index or self.raft.core.term:
                 return
             addresses = ",".join(each.address for each in decision.configuration.servers)
             self._logger.info("Found expected number of peers, attempting bootstrap", extra=pairs(peers=addresses))

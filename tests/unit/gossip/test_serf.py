@@ -97,6 +97,20 @@ def test_we_refute_that_we_leave(bench: Bench) -> None:
     assert not bench.sent_serf(LeaveIntent)
 
 
+def test_a_leave_intent_that_passed_us_by_is_refuted_when_states_are_exchanged(bench: Bench) -> None:
+    """Others who heard it, and met us only then, hold us for leaving until we say something newer."""
+    bench.meet(1)
+    merged(bench, SerfState(20, {"me": 20, "p1": 1}, (), 0, (), 0))
+    bench.forget()
+    bench.advance(0.3)
+    (refutation,) = set(bench.sent_serf(JoinIntent))
+    assert (refutation.node, refutation.ltime > 20) == ("me", True)
+    bench.forget()
+    merged(bench, SerfState(20, {"me": refutation.ltime, "p1": 1}, (), 0, (), 0))
+    bench.advance(3.0)
+    assert {intent.ltime for intent in bench.sent_serf(JoinIntent)} <= {refutation.ltime}, "it is said once"
+
+
 def test_a_rejoining_member_is_alive_again(bench: Bench) -> None:
     bench.meet(1)
     bench.hear(Dead(1, "p1", "p2"))
