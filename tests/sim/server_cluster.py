@@ -18,7 +18,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "
 
 import msgspec
 from sim_cluster import Cluster
-from sim_setting import FAULTS, SECONDS
+from sim_setting import FAULTS, HEARSAY, MEMBERS, SECONDS
 from world import Violation
 
 from pyconsul.errors import PyconsulError
@@ -26,18 +26,21 @@ from pyconsul.errors import PyconsulError
 ERRORS = (AssertionError, PyconsulError, LookupError, TypeError, ValueError, AttributeError, msgspec.MsgspecError)
 
 
-def command(seed: int, seconds: float, without: frozenset[str]) -> str:
+def command(seed: int, seconds: float, without: frozenset[str], gossip: str | None = None) -> str:
     kinds = f" --without {','.join(sorted(without))}" if without else ""
-    return f"python tests/sim/server_cluster.py {seed}{kinds} --seconds {seconds:g}"
+    kind = f" --gossip {gossip}" if gossip else ""
+    return f"python tests/sim/server_cluster.py {seed}{kinds}{kind} --seconds {seconds:g}"
 
 
-def run_seed(seed: int, seconds: float = SECONDS, without: frozenset[str] = frozenset()) -> Cluster:
+def run_seed(
+    seed: int, seconds: float = SECONDS, without: frozenset[str] = frozenset(), gossip: str | None = None
+) -> Cluster:
     """Raises Violation with the command that replays it."""
-    cluster = Cluster(seed, seconds, without)
+    cluster = Cluster(seed, seconds, without, gossip=gossip)
     try:
         cluster.run()
     except ERRORS as error:
-        again = command(seed, seconds, without)
+        again = command(seed, seconds, without, gossip)
         raise Violation(f"{type(error).__name__}: {error}\nreplay with: {again}") from error
     return cluster
 
@@ -66,8 +69,10 @@ def main() -> None:
     parser.add_argument("seed", type=int)
     parser.add_argument("--without", default="", help=f"comma-separated kinds of faults: {', '.join(FAULTS)}")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of simulated time with faults")
+    parser.add_argument("--gossip", choices=[HEARSAY, MEMBERS], help="the real one, or none; else as the seed says")
     chosen = parser.parse_args()
-    cluster = Cluster(chosen.seed, chosen.seconds, frozenset(filter(None, chosen.without.split(","))), story=True)
+    without = frozenset(filter(None, chosen.without.split(",")))
+    cluster = Cluster(chosen.seed, chosen.seconds, without, story=True, gossip=chosen.gossip)
     try:
         cluster.run()
     finally:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from sim_clients import KEYS
 from world import IO, Violation
 
-from pyconsul.gossip.member import ALIVE
+from pyconsul.records.catalog import PASSING, SERF_CHECK_ID
 from pyconsul.server.backend import ReadMode
+from pyconsul.state.store import Store
 
 if TYPE_CHECKING:
     from sim_cluster import Cluster
@@ -27,19 +28,11 @@ def calm_down(cluster: Cluster) -> None:
         if each.process is not None:
             each.process.go_on(False)
         each.start()
-        world.push(0.5, IO, partial(cluster.gossip.announce, each.name, ALIVE))
-        # Reconciliation is left to events; in real life it comes by itself once a minute.
-        for later in (3.0, 6.0, 9.0):
-            world.push(later, IO, partial(_nudge, each))
+        cluster.gossip.calm_down(each)
     for number, each in enumerate(cluster.nodes.values()):
         for offset, key in enumerate(KEYS):
             delay = setting.quiet_seconds - 1.0 + 0.05 * (number + offset)
             world.push(delay, IO, partial(_last_read, cluster, each, key))
-
-
-def _nudge(each: Node) -> None:
-    if each.process is not None:
-        each.cluster.world.push(0.0, IO, partial(each.members_changed, False), each.process)
 
 
 def _last_read(cluster: Cluster, each: Node, key: bytes) -> None:
@@ -64,3 +57,13 @@ def check_agreement(cluster: Cluster) -> None:
     voters = {server.id for server in core.configuration.servers if server.voter}
     if voters != set(cluster.nodes):
         raise Violation(f"not all servers vote again: {sorted(voters)}")
+    cluster.gossip.check_agreement()
+    _check_catalog(core.id, leading[0].raft.machine.store, cluster)
+
+
+def _check_catalog(leader: str, store: Store, cluster: Cluster) -> None:
+    """The catalog says of every server that it is alive."""
+    for name in cluster.nodes:
+        check = store.catalog.check(name, SERF_CHECK_ID)
+        if check is None or check.status != PASSING:
+            raise Violation(f"the catalog of {leader} has {check} for {name}, which runs")

@@ -7,13 +7,16 @@ from functools import partial
 from judge import Judge
 from sim_agreement import calm_down, check_agreement
 from sim_clients import Clients
+from sim_gossip import Gossip
+from sim_gossip_judge import GossipJudge
 from sim_hearsay import Hearsay
 from sim_lockers import Lockers
+from sim_members import Members
 from sim_nemesis import Nemesis
 from sim_network import Network
 from sim_node import Node
 from sim_operator import Operator
-from sim_setting import SECONDS, Setting
+from sim_setting import HEARSAY, SECONDS, Setting
 from sim_surroundings import surroundings
 from world import IO, Crash, Process, World
 
@@ -21,21 +24,24 @@ from pyconsul.raft.core import Role
 
 
 class Cluster:
-    """All there is. ``without``: kinds of faults that do not happen; ``story``: lines of text are kept."""
+    """All there is. ``without``: kinds of faults that do not happen; ``story``: lines of text are kept; ``gossip``:
+    its kind, None as the seed says."""
 
     def __init__(
-        self, seed: int, seconds: float = SECONDS, without: frozenset[str] = frozenset(), story: bool = False
-    ) -> None:
+        self, seed: int, seconds: float = SECONDS, without: frozenset[str] = frozenset(), story: bool = False,
+        gossip: str | None = None,
+    ) -> None:  # fmt: skip
         self.seed = seed
         self.world = World(seed)
         self.judge = Judge(self.world)
         self.world.after_step = self._after_step
         self.story: list[str] | None = [] if story else None
-        self.setting = Setting(self.world.random, seconds, without)
+        self.setting = Setting(seed, self.world.random, seconds, without, gossip)
         names = [f"s{number}" for number in range(1, self.setting.size + 1)]
         self.nodes = {name: Node(self, name, number) for number, name in enumerate(names, 1)}
         self.network = Network(self)
-        self.gossip = Hearsay(self)
+        self.gossip_judge = GossipJudge(self.judge)
+        self.gossip: Gossip = Hearsay(self) if self.setting.gossip == HEARSAY else Members(self)
         self.clients = Clients(self)
         self.lockers = Lockers(self, self.clients)
         self.operator = Operator(self)

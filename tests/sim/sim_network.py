@@ -1,4 +1,4 @@
-"""What lies between the servers: it loses, delays, doubles and cuts off, messages of Raft and requests alike."""
+"""What lies between the servers: it loses, delays, doubles and cuts off, whatever they send each other."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Network:
         self.judge = cluster.judge
         self.setting = cluster.setting
         self.blocked: set[tuple[str, str]] = set()
+        self.by_host = {each.host: each for each in cluster.nodes.values()}
         self.by_address = {each.address: each for each in cluster.nodes.values()}
 
     def delay(self) -> float:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import errno
-import logging
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sim_log import LOGGER
+from sim_sockets import Sockets
 from world import IO, Crash, Process, SimFiles, Violation, io_error, os_error
 
 from pyconsul.errors import CorruptionError, PyconsulError
-from pyconsul.gossip.member import ALIVE, FAILED
 from pyconsul.raft.core import Role
 from pyconsul.raft.messages import AnyMessage
 from pyconsul.server.config import ServerConfig
@@ -21,10 +20,9 @@ from pyconsul.server.raft_loop import RaftLoop
 from pyconsul.storage.raft_storage import RaftStorage
 
 if TYPE_CHECKING:
+    from sim_agent import SimAgent
     from sim_cluster import Cluster
 
-LOGGER = logging.getLogger("sim")
-LOGGER.setLevel(logging.CRITICAL + 1)
 DATA = Path("/data")
 
 
@@ -40,12 +38,15 @@ class Node:
         self.files.on_operation = self._operation
         self.storage: RaftStorage | None = None
         self.process: Process | None = None
+        self.sockets: Sockets
         self.server: ConsensusServer | None = None
         self.on_payloads: Callable[[list[bytes]], None] | None = None
         self.wanted = True
         self.full_until = 0.0
         self.slow_until = 0.0
         self.lags_until = 0.0
+        self.dark = False  # its machine has no power
+        self.agent: SimAgent | None = None
         self.die_at_operation: tuple[int, bool] | None = None
 
     @property
@@ -57,10 +58,6 @@ class Node:
     def running(self) -> bool:
         return self.server is not None and self.process is not None and not self.process.dead
 
-    def members_changed(self, joined: bool) -> None:
-        if self.server is not None:
-            self.server.members_changed(joined)
-
     # Life
 
     def start(self) -> None:
@@ -71,6 +68,8 @@ class Node:
         self.process = process = Process(world, self.name, rate, self._disk_delay, self)
         process.on_crash = self.die
         process.step_seconds = setting.step_seconds
+        self.dark = False
+        self.sockets = process.sockets = Sockets(self, process)
         self.files.owner_dead = False
         config = ServerConfig(
             node_name=self.name, node_id=self.name, datacenter="dc1", data_dir=DATA / self.name, bind_address=self.host,
@@ -90,15 +89,17 @@ class Node:
                 self.die(False)
                 return
             self._watch(server)
-            server.membership = cluster.gossip  # type: ignore[assignment]
             cluster.judge.starts(self, server)
             core = server.raft.core
             cluster.log(self, f"starts with term {core.term}, log to {core.last_index}, snapshot "
                               f"{server.snapshots.last_index}, commit {core.commit_index}")  # fmt: skip
             await server.start()
             self.server = server
-            cluster.gossip.announce(self.name, ALIVE)
-            server.members_changed(True)
+            try:
+                await cluster.gossip.join(self, server)
+            except PyconsulError as error:
+                cluster.log(self, f"does not start: {error}")
+                self.die(False)
 
         process.spawn(live)
 
@@ -166,8 +167,11 @@ class Node:
         if process is None or process.dead:
             return
         self.files.owner_dead = True
+        self.dark = power
+        self.sockets.died(power)
         process.kill()
         self.server = None
+        self.agent = None
         self.storage = None
         self.on_payloads = None
         if power:
@@ -179,16 +183,23 @@ class Node:
         self.cluster.log(self, "loses power" if power else "is killed")
         pause = world.random.choice([0.05, 0.5, 3.0])
         world.push(world.random.uniform(0.01, pause), IO, self._come_back)
-        world.push(1.0, IO, partial(self._noticed_gone, process))
+        self.cluster.gossip.died(self, process)
+
+    def ended(self) -> None:
+        """The process has ended by itself, in order."""
+        process = self.process
+        assert process is not None
+        self.cluster.judge.count("left and ended")
+        self.sockets.died(False)
+        self.files.owner_dead = True
+        process.kill()
+        self.files.kill()
+        self.server = self.storage = self.on_payloads = self.agent = None
+        self.cluster.world.push(self.cluster.world.random.uniform(0.2, 3.0), IO, self._come_back)
 
     def _come_back(self) -> None:
         if self.wanted:
             self.start()
-
-    def _noticed_gone(self, process: Process) -> None:
-        known = self.cluster.gossip.known.get(self.name)
-        if self.process is process and known is not None and known.status == ALIVE:
-            self.cluster.gossip.announce(self.name, FAILED)
 
     # Disk
 

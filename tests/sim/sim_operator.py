@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sim_setting import MEMBERS
 from world import IO
 
 from pyconsul.errors import PyconsulError
-from pyconsul.gossip.member import ALIVE, LEFT
 from pyconsul.raft.config import AddNonVoter, AddVoter, DemoteVoter, RemoveServer
 from pyconsul.server.raft_loop import RaftLoop
 
@@ -37,6 +37,8 @@ class Operator:
             AddVoter(target.name, target.address), AddNonVoter(target.name, target.address), DemoteVoter(target.name),
             RemoveServer(target.name), "transfer", "leave",
         ]  # fmt: skip
+        if self.setting.gossip == MEMBERS:
+            changes.append("force-leave")
         change = world.random.choice(changes)
         world.push(0.0, IO, partial(self._change_members, leader, leader.raft, target, change), leader.process)
 
@@ -46,9 +48,9 @@ class Operator:
             if change == "transfer":
                 core.transfer_leadership(self.world.random.choice([None, target.name]))
             elif change == "leave":
-                back = partial(self.cluster.gossip.announce, target.name, ALIVE)
-                self.cluster.gossip.announce(target.name, LEFT)
-                self.world.push(self.world.random.uniform(0.5, 3), IO, back)
+                self.cluster.gossip.leave(target)
+            elif change == "force-leave":
+                self.cluster.gossip.drop(leader, target, self.world.chance(0.3))
             else:
                 core.propose_configuration(change)
         except PyconsulError as error:

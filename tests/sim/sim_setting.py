@@ -13,6 +13,10 @@ from __future__ import annotations
 
 import random
 
+import msgspec
+
+from pyconsul.gossip.timings import LAN, Timings
+
 FAULTS = (
     "loss",
     "duplication",
@@ -29,12 +33,34 @@ FAULTS = (
 )
 SECONDS = 14.0
 QUIET_SECONDS = 16.0
+HEARSAY, MEMBERS = "hearsay", "members"
+"""Kinds of gossip: sim_hearsay.py, sim_members.py."""
+HEARSAY_EVERY = 4
+"""Of so many seeds one has hearsay, which is faster and tells of every death at once."""
+SPEEDS = [1.0, 4.0, 4.0, 10.0]
+"""How many times faster than on a LAN gossip does everything. At Consul's periods a failure is noticed after 4 to 24 s
+and a healed partition after 30 to 60 s, when a short run has ended; so most runs have shorter ones, some the real."""
+REAPED_SECONDS = 5.0
+"""How long a failed member is remembered in some runs, instead of 72 hours."""
+
+
+def faster(timings: Timings, factor: float, reconnect_timeout: float) -> Timings:
+    """The same proportions, with all periods shorter."""
+    periods = {
+        name: value / factor
+        for name, value in msgspec.structs.asdict(timings).items()
+        if name.endswith(("_interval", "_timeout", "_time", "_delay"))
+    }
+    return msgspec.structs.replace(timings, **{**periods, "reconnect_timeout": reconnect_timeout})
 
 
 class Setting:
     """``without``: kinds of faults that do not happen. Times in seconds, ``*_chance`` and shares from 0 to 1."""
 
-    def __init__(self, chance: random.Random, seconds: float, without: frozenset[str]) -> None:
+    def __init__(
+        self, seed: int, chance: random.Random, seconds: float, without: frozenset[str], gossip: str | None
+    ) -> None:
+        """``gossip``: which kind; None: as the seed says, most often the real one."""
         self.without = without
         self.size = chance.choice([3, 3, 3, 5])
         self.loss = chance.choice([0.0, 0.02, 0.1])
@@ -62,7 +88,16 @@ class Setting:
             self.slow_network = self.slow_disk = 0.001
         self.die_by_power = True
         self.quiet_from = seconds
-        self.quiet_seconds = QUIET_SECONDS
+        self._set_gossip(seed, gossip)
+
+    def _set_gossip(self, seed: int, kind: str | None) -> None:
+        chance = random.Random(f"gossip of {seed}")
+        self.gossip = kind or (HEARSAY if seed % HEARSAY_EVERY == 0 else MEMBERS)
+        self.compression = chance.choice([False, False, True])
+        self.joins_all = chance.choice([True, False])
+        self.speed = chance.choice(SPEEDS)
+        self.timings = faster(LAN, self.speed, chance.choice([LAN.reconnect_timeout, REAPED_SECONDS]))
+        self.quiet_seconds = QUIET_SECONDS if self.gossip == HEARSAY else max(25.0, 5.0 + 100.0 / self.speed)
 
     def with_fault(self, kind: str) -> bool:
         return kind not in self.without

@@ -5,6 +5,7 @@ Each stand-in finds its server by the process whose step is running.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
@@ -13,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from sim_network import Answered
+from sim_sockets import SimSocket
 from world import THREAD, current_process
 
 from pyconsul.errors import RpcError
 from pyconsul.net.rpc import RpcFailure
 from pyconsul.raft.config import RaftConfig
-from pyconsul.server import forward, leader_loop, node, raft_loop, snapshots
+from pyconsul.server import autopilot_work, forward, gossip_loop, leader_loop, node, raft_loop, snapshots
 from pyconsul.server.disk_writer import Batch, DiskWriter
+from pyconsul.storage.member_snapshot import MemberSnapshotFile
 from pyconsul.storage.raft_storage import RaftStorage
 
 if TYPE_CHECKING:
@@ -159,6 +162,13 @@ class SimDiskWriter(DiskWriter):
         self._waiting.append(job)
         self._kick()
 
+    async def stop(self) -> None:
+        self._stopping.set()
+        self._waiting.append(None)
+        self._kick()
+        while not self._ended and self._running:
+            await asyncio.sleep(0.01)
+
     def _kick(self) -> None:
         if not self._running:
             self._running = True
@@ -171,6 +181,9 @@ class SimDiskWriter(DiskWriter):
             pause = self.work(self._working)
         except Exception as error:
             self._loop.call_soon_threadsafe(self._on_failure, error)
+            return
+        if pause is not None and self._stopping.is_set():
+            self._running = False
             return
         if pause is not None:
             self._process.world.push(pause, THREAD, self._go, self._process)
@@ -190,6 +203,19 @@ class SimStorage:
         return owner.storage
 
 
+class SimMemberSnapshot:
+    """The class MemberSnapshotFile, likewise."""
+
+    @staticmethod
+    def open(path: Path) -> tuple[MemberSnapshotFile, list[str]]:
+        return MemberSnapshotFile.open(path, current_node().files)
+
+
+def bind_both(address: str, port: int) -> tuple[SimSocket, SimSocket]:
+    """UDP and TCP on one port."""
+    return SimSocket((address, port)), SimSocket((address, port))
+
+
 @contextlib.contextmanager
 def surroundings(cluster: Cluster) -> Iterator[None]:
     """Puts the stand-ins where server/node.py finds them."""
@@ -198,6 +224,7 @@ def surroundings(cluster: Cluster) -> Iterator[None]:
     def config(**settings: Any) -> RaftConfig:
         return RaftConfig(**settings, max_entries_per_append=setting.max_entries, max_inflight=4, chunk_timeout_ticks=8)
 
+    grace = leader_loop.GONE_GRACE_SECONDS / setting.speed
     with contextlib.ExitStack() as stack:
         for target, name, value in (
             (node, "RaftStorage", SimStorage),
@@ -206,7 +233,11 @@ def surroundings(cluster: Cluster) -> Iterator[None]:
             (node, "RpcServer", SimRpcServer),
             (node, "DiskWriter", SimDiskWriter),
             (node, "RaftConfig", config),
-            (leader_loop, "GONE_GRACE_SECONDS", 1e9),
+            (leader_loop, "GONE_GRACE_SECONDS", grace),
+            (leader_loop, "RECONCILE_SECONDS", leader_loop.RECONCILE_SECONDS / setting.speed),
+            (autopilot_work, "UNKNOWN_GRACE_SECONDS", grace),
+            (gossip_loop, "bind_both", bind_both),
+            (gossip_loop, "MemberSnapshotFile", SimMemberSnapshot),
             (forward, "RpcPool", SimPool),
             (snapshots, "CHUNK_BYTES", setting.chunk_bytes),
             (raft_loop, "APPLY_CHECK_EVERY", setting.apply_every),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import server_cluster
 import sim_surroundings
+from sim_setting import HEARSAY
 from world import SimFiles, Violation
 
 from pyconsul.errors import DiskFullError, RpcError, StorageError
@@ -326,7 +327,7 @@ def test_a_deliberate_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -
     BUGS[name](monkeypatch)
     for seed in range(SEEDS_MAX):
         try:
-            server_cluster.run_seed(seed)
+            server_cluster.run_seed(seed, gossip=HEARSAY)
         except Violation as found:
             print(f"found with seed {seed}: {found}")
             return

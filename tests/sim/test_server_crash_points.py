@@ -10,7 +10,7 @@ import os
 
 import pytest
 from sim_cluster import Cluster
-from sim_setting import FAULTS
+from sim_setting import FAULTS, HEARSAY
 from world import SimFiles, Violation
 
 SEED = 10
@@ -22,7 +22,7 @@ SLOW_EVERY = int(os.environ.get("CRASH_EVERY", "4"))  # 1: every single operatio
 
 def run(at: int, after: bool, power: bool) -> tuple[Cluster, int]:
     """``at`` 0: nobody dies. Returns the cluster and how many operations the victim's disk saw."""
-    cluster = Cluster(SEED, SECONDS, frozenset(FAULTS))
+    cluster = Cluster(SEED, SECONDS, frozenset(FAULTS), gossip=HEARSAY)
     setting = cluster.setting
     setting.snapshot_threshold, setting.trailing, setting.segment_bytes = 20, 5, 1024
     setting.client_pause = 0.05

@@ -82,7 +82,7 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def __init__(self, process: Process) -> None:
         self.process = process
-        self.tasks: set[asyncio.Task[Any]] = set()
+        self.tasks: dict[asyncio.Task[Any], None] = {}  # a set would have another order in each run
         self._jobs_until = 0.0
 
     def time(self) -> float:
@@ -114,8 +114,8 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def create_task(self, coro: Any, **_: Any) -> Any:
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=self)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        self.tasks[task] = None
+        task.add_done_callback(lambda done: self.tasks.pop(done, None))
         return task
 
     def run_in_executor(  # type: ignore[override]
@@ -140,6 +140,17 @@ class SimLoop(asyncio.AbstractEventLoop):
 
         world.push(self._jobs_until - world.now, THREAD, job, process)
         return future
+
+    async def create_datagram_endpoint(  # type: ignore[override]
+        self, protocol_factory: Any, **options: Any
+    ) -> Any:
+        return await self.process.sockets.create_datagram_endpoint(protocol_factory, options["sock"])
+
+    async def create_server(self, protocol_factory: Any, *_: Any, **options: Any) -> Any:
+        return await self.process.sockets.create_server(protocol_factory, options["sock"])
+
+    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:
+        return await self.process.sockets.create_connection(protocol_factory, host, port)
 
     def get_debug(self) -> bool:
         return False
@@ -224,7 +235,7 @@ def io_error() -> OSError:
 
 class Process:
     """One life of a server: loop, clock, and whether it runs. ``rate``: its seconds per true second; ``owner``: the
-    server whose life it is, for the stand-ins."""
+    server whose life it is, for the stand-ins; ``sockets``: what it has of the network (sim_sockets.py)."""
 
     def __init__(self, world: World, name: str, rate: float, disk_delay: Callable[[], float], owner: Any) -> None:
         self.world = world
@@ -232,6 +243,7 @@ class Process:
         self.rate = rate
         self.disk_delay = disk_delay
         self.owner = owner
+        self.sockets: Any = None
         self.loop = SimLoop(self)  # type: ignore[abstract]
         self.dead = False
         self.crashing: bool | None = None
