@@ -22,11 +22,9 @@ FAST = [
     "kv-cas",
     "kv-list",
     "kv-locks",
-    "session",
     "session-create",
     "txn-kv",
     "txn-http",
-    "event",
     "status",
 ]
 OF_THREE = ["cluster", "kv-basic", "kv-cas", "session", "txn-kv"]

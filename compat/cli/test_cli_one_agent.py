@@ -128,6 +128,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     server.close()
 
 
+@pytest.mark.slow
 def test_recordings_of_a_real_server(server: Server) -> None:
     for recording in load():
         if not recording.setup.startswith(S1) or recording.group not in GROUPS:

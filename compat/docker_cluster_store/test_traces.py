@@ -46,9 +46,27 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         yield cluster
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("shared"), size=3) as cluster:
+        cluster.start()
+        yield cluster
+    cluster.assert_no_tracebacks()
+
+
+@pytest.fixture
+def emptied(shared: Cluster) -> Cluster:
+    """Without the keys and sessions of the conversation before."""
+    leader = shared.leader()
+    assert leader.request("DELETE", "/v1/kv/?recurse").body.strip() == b"true"
+    for session in leader.request("GET", "/v1/session/list").json():
+        assert leader.request("PUT", f"/v1/session/destroy/{session['ID']}").status == 200
+    return shared
+
+
 @pytest.mark.parametrize("scenario", ["start", "network", "path", "tls", "churn-sample", "failure"])
-async def test_conversation_shows_no_difference(cluster: Cluster, scenario: str) -> None:
-    report = await replay(scenario, [agent.http_url for agent in cluster.agents])
+async def test_conversation_shows_no_difference(emptied: Cluster, scenario: str) -> None:
+    report = await replay(scenario, [agent.http_url for agent in emptied.agents])
     print(report)
     assert not report.differences, str(report)
 

@@ -177,11 +177,11 @@ async def test_it_joins_us_and_everything_passes_both_ways(pair: Pair) -> None:
         pool.respond(query.query_id, b"pong")
 
     answering = asyncio.create_task(answer())
-    output = await agent.run("query", "-timeout=3s", "ping", "x")
+    output = await agent.run("query", "-timeout=1s", "ping", "x")
     await answering
     assert "Response from 'ours': pong" in output
     assert "Ack from 'ours'" in output
-    result = await pool.query("_serf_ping", b"", want_acks=True, timeout=2.0)
+    result = await pool.query("_serf_ping", b"", want_acks=True, timeout=1.0)
     assert set(result.acks) == {"real", "ours"}
     assert "ms" in await agent.run("rtt", "ours")
     assert pool.counters()["bad_packets"] == 0
@@ -198,7 +198,8 @@ async def test_it_joins_us_and_everything_passes_both_ways(pair: Pair) -> None:
     await eventually(lambda: pair.status("real") == "left", "it left")
 
 
-@both_ways
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", ["plain", "encrypted"], indirect=True)
 async def test_we_join_it_then_leave(pair: Pair) -> None:
     assert await pair.pool.join([pair.agent.where]) == (1, [])
     await eventually(pair.both_alive, "both list both as alive")
@@ -211,7 +212,8 @@ async def test_we_join_it_then_leave(pair: Pair) -> None:
     await eventually(left, "they see us as left")
 
 
-@both_ways
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", ["plain", "encrypted"], indirect=True)
 async def test_it_is_killed(pair: Pair) -> None:
     await pair.pool.join([pair.agent.where])
     await eventually(pair.both_alive, "both list both as alive")

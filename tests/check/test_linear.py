@@ -141,12 +141,12 @@ def long_history(chance: random.Random, count: int) -> list[Operation]:
     return operations
 
 
-def test_long_histories_of_a_real_register_are_explained_and_broken_ones_are_not() -> None:
-    for seed in range(10):
-        history = long_history(random.Random(seed), 600)
-        assert linearizable(history, None, register)
-        reads = [number for number, operation in enumerate(history) if operation.kind == "read"]
-        late = history[reads[-1]]
-        first = next(operation for operation in history if operation.kind == "write" and operation.known)
-        history[reads[-1]] = Operation(late.client, "read", None, first.argument, late.called, late.returned)
-        assert not linearizable(history, None, register)
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 10))])
+def test_long_histories_of_a_real_register_are_explained_and_broken_ones_are_not(seed: int) -> None:
+    history = long_history(random.Random(seed), 600)
+    assert linearizable(history, None, register)
+    reads = [number for number, operation in enumerate(history) if operation.kind == "read"]
+    late = history[reads[-1]]
+    first = next(operation for operation in history if operation.kind == "write" and operation.known)
+    history[reads[-1]] = Operation(late.client, "read", None, first.argument, late.called, late.returned)
+    assert not linearizable(history, None, register)

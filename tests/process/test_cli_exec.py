@@ -27,7 +27,7 @@ def willing(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def test_a_command_runs_on_servers_and_clients(willing: Cluster) -> None:
-    found = run_command("exec", "-wait=5s", "echo from $((40 + 2)); exit 0", address=willing.agents[0].address)
+    found = run_command("exec", "-wait=2s", "echo from $((40 + 2)); exit 0", address=willing.agents[0].address)
     lines = found.stdout.splitlines()
     assert (found.returncode, found.stderr) == (0, "")
     for node in ("docker1", "client1"):

@@ -156,7 +156,7 @@ def written(agent: AgentProcess) -> bool:
 
 
 class TestBrokenDisk:
-    @pytest.mark.parametrize("fault", ["sync", "write"])
+    @pytest.mark.parametrize("fault", ["sync", pytest.param("write", marks=pytest.mark.slow)])
     def test_process_ends_and_the_others_go_on(self, faulty: Cluster, fault: str) -> None:
         broken = faulty.leader()
         broken.kv_put("before", b"1")
@@ -174,6 +174,7 @@ class TestBrokenDisk:
         wait_for(f"{broken.name} is back", lambda: broken.kv_get("after", "consistent") == b"1")
         assert broken.kv_get("before") == b"1"
 
+    @pytest.mark.slow
     def test_slow_disk_costs_no_leadership(self, faulty: Cluster) -> None:
         leader, *others = [faulty.leader(), *faulty.followers()]
         before = term(leader)

@@ -161,24 +161,24 @@ class TestBrokenConnections:
 class TestForeignBytes:
     """Bytes that no peer sends, on the ports between servers."""
 
-    def test_on_the_server_port(self, one_server: Cluster) -> None:
-        agent = agent_of(one_server)
+    def test_on_the_server_port(self, shared_server: Cluster) -> None:
+        agent = agent_of(shared_server)
         before = len(agent.log().splitlines())
         for number in range(60):
             for first in (b"", b"\x00", b"\x01", b"P", b"GET / HTTP/1.1\r\n\r\n"):
                 talk(agent, first + bytes((number * 7 + i * 13) % 256 for i in range(300)), port=8300)
         self.goes_on(agent, before)
 
-    def test_on_the_gossip_stream(self, one_server: Cluster) -> None:
-        agent = agent_of(one_server)
+    def test_on_the_gossip_stream(self, shared_server: Cluster) -> None:
+        agent = agent_of(shared_server)
         before = len(agent.log().splitlines())
         for number in range(60):
             for first in (b"", b"\x06", b"\x09", b"\x0a"):
                 talk(agent, first + bytes((number * 11 + i * 17) % 256 for i in range(300)), port=8301)
         self.goes_on(agent, before)
 
-    def test_in_gossip_datagrams(self, one_server: Cluster) -> None:
-        agent = agent_of(one_server)
+    def test_in_gossip_datagrams(self, shared_server: Cluster) -> None:
+        agent = agent_of(shared_server)
         before = len(agent.log().splitlines())
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
             for number in range(1000):
@@ -238,9 +238,9 @@ class TestDisk:
         agent.wait_for_leader()
         assert agent.kv_get("k49") == b"v" * 1000
 
-    def test_data_directory_in_use(self, one_server: Cluster) -> None:
-        first = agent_of(one_server)
-        second = one_server.add(one_server.new_agent(2))
+    def test_data_directory_in_use(self, shared_server: Cluster) -> None:
+        first = agent_of(shared_server)
+        second = shared_server.add(shared_server.new_agent(5))
         second.arguments[second.arguments.index("-data-dir") + 1] = str(first.data_dir)
         second.start(wait=False)
         assert second.wait_exit() == 1
@@ -266,25 +266,25 @@ def assert_one_complaint(agent: AgentProcess, *texts: str) -> None:
 
 
 class TestStartRefused:
-    def test_port_in_use(self, one_server: Cluster) -> None:
-        first = agent_of(one_server)
-        second = one_server.add(one_server.new_agent(2))
+    def test_port_in_use(self, shared_server: Cluster) -> None:
+        first = agent_of(shared_server)
+        second = shared_server.add(shared_server.new_agent(2))
         place = second.arguments.index("-bind") + 1
         second.arguments[place] = first.address
         second.start(wait=False)
         assert second.wait_exit() == 1
         assert_one_complaint(second, f"{first.address}:8300", "bind: address already in use")
 
-    def test_http_port_in_use(self, one_server: Cluster) -> None:
-        first = agent_of(one_server)
-        second = one_server.add(one_server.new_agent(2))
+    def test_http_port_in_use(self, shared_server: Cluster) -> None:
+        first = agent_of(shared_server)
+        second = shared_server.add(shared_server.new_agent(3))
         second.arguments[second.arguments.index("-client") + 1] = first.address
         second.start(wait=False)
         assert second.wait_exit() == 1
         assert f"listen tcp {first.address}:8500: bind: address already in use" in second.log()
 
-    def test_bind_address_of_another_host(self, one_server: Cluster) -> None:
-        agent = one_server.add(one_server.new_agent(2))
+    def test_bind_address_of_another_host(self, shared_server: Cluster) -> None:
+        agent = shared_server.add(shared_server.new_agent(4))
         agent.arguments[agent.arguments.index("-bind") + 1] = "192.0.2.1"
         agent.start(wait=False)
         assert agent.wait_exit() == 1
@@ -320,9 +320,9 @@ class TestStartRefused:
         assert f"* Failed to join {nobody}: dial tcp {nobody}:8301: connect: connection refused" in done.stderr
         assert "Failed to join any nodes." in done.stderr
 
-    def test_start_with_a_join_that_fails(self, one_server: Cluster) -> None:
-        nobody = one_server.block.address(99)
-        agent = one_server.add(one_server.new_agent(2, ["-join", nobody]))
+    def test_start_with_a_join_that_fails(self, shared_server: Cluster) -> None:
+        nobody = shared_server.block.address(99)
+        agent = shared_server.add(shared_server.new_agent(6, ["-join", nobody]))
         agent.start(wait=False)
         assert agent.wait_exit() == 1
         assert f"Failed to join {nobody}" in agent.log()
@@ -419,8 +419,15 @@ class TestReplication:
             wait_for("the other two go on", lambda: late.request("PUT", "/v1/kv/late", b"2").body.strip() == b"true")
             cluster.assert_no_tracebacks()
 
-    def test_no_leader_no_success(self, three_servers: Cluster) -> None:
+    def test_no_leader_no_success(self, tmp_path: Path) -> None:
         """Without a majority: 500 after the hold time, never a 404 or an empty list; with it again, all goes on."""
+        with Cluster(tmp_path, size=3, extra=["-hcl", 'performance { rpc_hold_timeout = "1s" }']) as three_servers:
+            three_servers.start()
+            self.without_a_majority(three_servers)
+        three_servers.assert_no_tracebacks()
+
+    @staticmethod
+    def without_a_majority(three_servers: Cluster) -> None:
         left = three_servers.leader()
         left.kv_put("there", b"1")
         for agent in three_servers.followers():

@@ -91,7 +91,7 @@ async def trio(pools: Pools, **options: Any) -> list[GossipPool]:
     return trio
 
 
-@pytest.mark.parametrize("encrypted", [False, True])
+@pytest.mark.parametrize("encrypted", [False, pytest.param(True, marks=pytest.mark.slow)])
 async def test_three_members(pools: Pools, encrypted: bool) -> None:
     options = {"keyring": Keyring([KEY])} if encrypted else {}
     one, two, three = await trio(pools, **options)

@@ -55,6 +55,7 @@ def test_members_in_detail(server: AgentProcess) -> None:
     assert run_command("members", "-status=failed", address=server.address).returncode == 2
 
 
+@pytest.mark.slow
 def test_a_failed_member_is_forced_to_leave(cluster: Cluster, server: AgentProcess) -> None:
     gone = [cluster.new_client(number) for number in (21, 22)]
     for agent in gone:
@@ -145,7 +146,9 @@ def coordinate(place: float) -> bytes:
     return json.dumps({"Node": "far", "Coord": {"Vec": vector, "Error": 1.5, "Adjustment": 0, "Height": 0}}).encode()
 
 
+@pytest.mark.slow
 def test_a_coordinate_is_set_by_request(cluster: Cluster, server: AgentProcess) -> None:
+    """Servers gather them for 5 s."""
     body = b'{"Node": "far", "Address": "192.0.2.1"}'
     assert server.request("PUT", "/v1/catalog/register", body).status == 200
     client = cluster.clients[0]

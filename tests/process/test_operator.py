@@ -165,6 +165,7 @@ class TestLeadership:
         assert (done.returncode, done.stdout) == (0, "Success\n"), done
         assert shared_cluster.leader() is old
 
+    @pytest.mark.slow
     def test_leader_that_leaves_hands_over(self, tmp_path: Path) -> None:
         drain = ["-hcl", 'performance { leave_drain_time = "100ms" }']
         with Cluster(tmp_path, size=3, extra=drain) as cluster:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from typing import Any
+
+import pytest
 
 from pyconsul.testing.processes import AgentProcess, Cluster, wait_for
 
@@ -54,6 +57,25 @@ def held_by(agent: AgentProcess, sessions: dict[str, str]) -> bool:
         assert entry["Flags"] == FLAGS, entry
         assert base64.b64decode(entry["Value"]).decode() == key.removeprefix("docker/nodes/"), entry
     return {key: entry.get("Session") for key, entry in entries.items()} == sessions
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("engines"), size=3) as cluster:
+        cluster.start()
+        yield cluster
+    cluster.assert_no_tracebacks()
+
+
+@pytest.fixture
+def three_servers(cluster: Cluster) -> Cluster:
+    """Without the engines of the test before."""
+    cluster.wait_until_whole()
+    leader = cluster.leader()
+    for entry in registered(leader).values():
+        assert leader.request("PUT", f"/v1/session/destroy/{entry['Session']}").status == 200
+    assert registered(leader) == {}
+    return cluster
 
 
 def test_engines_stay_registered_while_their_own_server_lives(three_servers: Cluster) -> None:

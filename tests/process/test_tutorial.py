@@ -204,6 +204,7 @@ def test_tutorial_on_loopback(loopback_hosts: list[Host]) -> None:
     survive_a_restart_of_all(loopback_hosts)
 
 
+@pytest.mark.slow
 def test_tutorial_in_namespaces(namespace_hosts: list[Host]) -> None:
     play_tutorial(namespace_hosts)
     survive_the_leader(namespace_hosts)

@@ -134,7 +134,9 @@ async def test_a_server_that_was_asked_for_its_vote_is_not_bootstrapped(cluster:
 
 
 async def test_two_expected_servers_elect_and_the_third_becomes_a_voter(cluster: Cluster) -> None:
+    cluster.hold(0.5)
     await cluster.start(0)
+    cluster.hold(3.0)
     with pytest.raises(NoLeaderError, match="No cluster leader"):
         await cluster.servers[0].consensus.read(ReadMode.CONSISTENT)  # type: ignore[union-attr]
     for number in (1, 2):
