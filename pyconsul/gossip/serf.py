@@ -159,7 +159,7 @@ class Serf:
         if isinstance(message, LeaveIntent):
             self._rebroadcast(self.intent_queue, self._leave_intent(message), payload)
         elif isinstance(message, JoinIntent):
-            self._rebroadcast(self.intent_queue, self._join_intent(message), payload)
+            self._rebroadcast(self.intent_queue, self._join_intent(message, own_word=True), payload)
         elif isinstance(message, UserEvent):
             fresh = self.events.receive(message.ltime, message.name, message.payload, message.coalesce)
             self._rebroadcast(self.event_queue, fresh, payload)
@@ -197,12 +197,19 @@ class Serf:
             self._prune(changed)
         return True
 
-    def _join_intent(self, intent: JoinIntent) -> bool:
+    def _join_intent(self, intent: JoinIntent, own_word: bool = False) -> bool:
+        """``own_word``: it is the member's message, not what another believes of it."""
         self.clock.witness(intent.ltime)
         member = self.members.get(intent.node)
         if member is None:
-            return self._remember(intent.node, False, intent.ltime)
-        if intent.ltime <= member.status_ltime:
+            fresh = self._remember(intent.node, False, intent.ltime)
+            node = self.swim.nodes.get(intent.node)
+            if fresh and node is not None and node.alive:
+                self.node_joined(node)  # it was pruned, which it contradicts too late
+            return fresh
+        # Who is told to leave and says at the same Lamport time that it stays was not heard by the other.
+        tie = own_word and member.status == LEAVING and intent.ltime == member.status_ltime
+        if intent.ltime <= member.status_ltime and not tie:
             return False
         status = ALIVE if member.status == LEAVING else member.status
         self._change(member, status=status, status_ltime=intent.ltime)

@@ -62,7 +62,7 @@ def test_old_intents_do_not_count(bench: Bench) -> None:
     bench.hear_serf(LeaveIntent(9, "p1"))
     assert bench.member("p1").status == ALIVE
     bench.hear_serf(LeaveIntent(10, "p1"))
-    bench.hear_serf(JoinIntent(10, "p1"))
+    bench.hear_serf(JoinIntent(9, "p1"))
     assert bench.member("p1").status == LEAVING
     bench.hear_serf(JoinIntent(11, "p1"))
     assert bench.member("p1").status == ALIVE
@@ -109,6 +109,29 @@ def test_a_leave_intent_that_passed_us_by_is_refuted_when_states_are_exchanged(b
     merged(bench, SerfState(20, {"me": refutation.ltime, "p1": 1}, (), 0, (), 0))
     bench.advance(3.0)
     assert {intent.ltime for intent in bench.sent_serf(JoinIntent)} <= {refutation.ltime}, "it is said once"
+
+
+def test_of_two_intents_at_one_time_the_members_own_counts(bench: Bench) -> None:
+    bench.meet(1)
+    bench.hear_serf(LeaveIntent(17, "p1"))
+    merged(bench, SerfState(17, {"p1": 17}, (), 0, (), 0))
+    assert bench.member("p1").status == LEAVING, "another member's belief is none of its own words"
+    bench.hear_serf(JoinIntent(17, "p1"))
+    assert bench.member("p1").status == ALIVE
+
+
+def test_a_pruned_member_that_contradicts_too_late_is_a_member_again(bench: Bench) -> None:
+    bench.meet(1, 2)
+    bench.hear_serf(LeaveIntent(30, "p1", prune=True))
+    timings = bench.core.swim.timings
+    bench.core.context.enter(bench.now + timings.broadcast_timeout + timings.leave_propagate_delay + 0.1)
+    bench.core.context.run_due()
+    assert "p1" not in bench.core.serf.members
+    bench.hear(Alive(2, "p1", address_of(1), 8301, b"", VERSIONS))
+    bench.hear_serf(JoinIntent(31, "p1"))
+    assert bench.member("p1").status == ALIVE
+    bench.take()
+    assert bench.kinds()[-1] == "member-join"
 
 
 def test_a_rejoining_member_is_alive_again(bench: Bench) -> None:
