@@ -27,6 +27,13 @@ CHECKS = (
     ["lint-imports"],
 )
 
+UNTYPED = ("tests/unit/cli",)
+"""Folders of tests that mypy does not look at yet."""
+IMPORTED_BY_TESTS = ("cli", "compat", "tests/check")
+"""Whose modules tests of other folders import."""
+PACKAGES_OF_TESTS = ("docker_cluster_store",)
+"""Folders whose modules are imported as ``folder.module``."""
+
 
 def run(*command: str) -> int:
     print("+", " ".join(command), flush=True)
@@ -59,9 +66,25 @@ def serve(arguments: list[str]) -> int:
     return run(str(BIN / "pyconsul"), "agent", *flags, *arguments)
 
 
+def check_types_of_tests() -> int:
+    """Folder by folder: each has a ``conftest`` or helpers whose names another has too."""
+    codes = [0]
+    for folder in sorted({path.parent for top in ("tests", "compat") for path in (ROOT / top).rglob("*.py")}):
+        name = folder.relative_to(ROOT).as_posix()
+        if name in UNTYPED or "node_modules" in name:
+            continue
+        print("+ mypy", name, flush=True)
+        places = [*IMPORTED_BY_TESTS, *([] if folder.name in PACKAGES_OF_TESTS else [name])]
+        command = [str(BIN / "mypy"), "--no-error-summary", "--explicit-package-bases"]
+        command += [str(path) for path in sorted(folder.glob("*.py"))]
+        environment = {**os.environ, "MYPYPATH": os.pathsep.join(str(ROOT / place) for place in places)}
+        codes.append(subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode)
+    return max(codes)
+
+
 def check() -> int:
     codes = [run(str(BIN / command[0]), *command[1:]) for command in CHECKS]
-    return max(codes)
+    return max(*codes, check_types_of_tests())
 
 
 def main(argv: list[str]) -> int:

@@ -102,10 +102,10 @@ def page() -> str:
                     found = router.find(path.encode())
                     if found is None or method.encode() not in found[0].handlers:
                         continue
-                    endpoint = f"{method} {found[0].path.decode()}"
-                    played.setdefault(endpoint, set()).add(scenario["name"])
+                    asked = f"{method} {found[0].path.decode()}"
+                    played.setdefault(asked, set()).add(scenario["name"])
                     if scenario["name"] in MISSING:
-                        differing.setdefault(endpoint, set()).add(scenario["name"])
+                        differing.setdefault(asked, set()).add(scenario["name"])
     total = {scenario for scenarios in played.values() for scenario in scenarios}
     lines = [HEAD, f"{len(total) - len(MISSING)} of {len(total)} scenarios hold.\n\n", "## Endpoints\n\n"]
     lines.append("| endpoint | scenarios that use it | differ |\n| --- | --- | --- |\n")

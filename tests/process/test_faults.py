@@ -370,7 +370,8 @@ class TestLife:
             agent.start(wait=False)
 
             def leads() -> bool:
-                return request("::1", "GET", "/v1/status/leader", port=port).json() == f"{agent.address}:8300"
+                found: str = request("::1", "GET", "/v1/status/leader", port=port).json()
+                return found == f"{agent.address}:8300"
 
             wait_for("the agent answers on ::1 and leads", leads)
             done = request("::1", "PUT", "/v1/kv/six", b"6", port=port)

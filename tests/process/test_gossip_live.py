@@ -44,7 +44,7 @@ class Pools:
     async def start(self, number: int, name: str = "", **options: Any) -> GossipPool:
         name = name or f"n{number}"
         events = self.events[name] = []
-        options = {"tags": {"role": "node", "n": str(number)}, "timings": FAST, "bind_port": 0} | options
+        options = {"tags": {"role": "node", "n": str(number)}, "timings": FAST, "bind_port": 0, **options}
         config = GossipConfig(name=name, bind_address=f"127.0.0.{number}", **options)
         pool = GossipPool(config, SystemClock(), seeded_random(number), events.append, logging.getLogger("test"))
         self.all.append(pool)

@@ -69,7 +69,7 @@ class TestAutopilot:
     def test_health_and_state_are_the_leaders_at_all(self, shared_cluster: Cluster) -> None:
         leader = shared_cluster.leader()
         for agent in shared_cluster.agents:
-            wait_for(f"{agent.name} calls all healthy", lambda agent=agent: healthy(agent, 3))
+            wait_for(f"{agent.name} calls all healthy", lambda agent=agent: healthy(agent, 3))  # type: ignore[misc]
             found = health(agent)
             assert found is not None
             assert found["FailureTolerance"] == 1
@@ -119,7 +119,7 @@ class TestAutopilot:
             dead.kill9()
             wait_for(f"{dead.name} is failed", lambda: other.members()[dead.name] == 4)
             found = wait_for(f"{dead.name} is unhealthy", lambda: not healthy(other, 3) and health(other))
-            assert found["FailureTolerance"] == 0
+            assert isinstance(found, dict) and found["FailureTolerance"] == 0
             until = time.monotonic() + 25.0  # two rounds of clean-up
             while time.monotonic() < until:
                 assert dead.name in servers(other)
@@ -176,7 +176,7 @@ class TestLeadership:
             assert leader.wait_exit() == 0
             assert "transferring leadership" in leader.log()
             for agent in left:
-                wait_for(f"{agent.name} knows another leader", lambda agent=agent: agent.leader_address())
+                wait_for(f"{agent.name} knows another leader", lambda agent=agent: agent.leader_address())  # type: ignore[misc]
             wait_for(f"{leader.name} is out of Raft", lambda: set(servers(left[0])) == {each.name for each in left})
             wait_for(f"{leader.name} is out of the catalog", lambda: leader.name not in left[0].catalog())
             left[0].kv_put("after", b"1")

@@ -134,7 +134,7 @@ def play_tutorial(hosts: list[Host]) -> None:
         assert said == "Successfully joined cluster by contacting 1 nodes.\n"
 
     for host in hosts:
-        table = wait_for(f"{host.name} shows three alive servers", lambda host=host: all_alive(host))
+        table = wait_for(f"{host.name} shows three alive servers", lambda host=host: all_alive(host))  # type: ignore[misc]
         assert table[0] == HEADER
         for row, other in zip(table[1:], hosts, strict=True):
             assert row == [
@@ -151,7 +151,7 @@ def play_tutorial(hosts: list[Host]) -> None:
 
     for host in hosts:
         wait_for(f"{host.name} sees a leader", host.leader)
-        wait_for(f"{host.name} accepts a write", lambda host=host: host.pyconsul("kv", "put", "ready").returncode == 0)
+        wait_for(f"{host.name} accepts a write", lambda host=host: host.pyconsul("kv", "put", "ready").returncode == 0)  # type: ignore[misc]
     for host in hosts:
         register_as_dockerd_does(host)
         for other in hosts:
@@ -170,14 +170,14 @@ def survive_the_leader(hosts: list[Host]) -> None:
     for number, host in enumerate(left):
         written = wait_for(
             f"{host.name} accepts a write without {name}",
-            lambda host=host, number=number: host.pyconsul("kv", "put", f"after/{number}", "x").returncode == 0,
+            lambda host=host, number=number: host.pyconsul("kv", "put", f"after/{number}", "x").returncode == 0,  # type: ignore[misc]
         )
         assert written
     for host in left:
         assert [host.read(f"after/{number}") for number in range(len(left))] == ["x", "x"]
         wait_for(
             f"{host.name} shows {name} failed",
-            lambda host=host: members_table(host)[1 + NODES.index(name)][2] == "failed",
+            lambda host=host: members_table(host)[1 + NODES.index(name)][2] == "failed",  # type: ignore[misc]
         )
         assert host.read(f"docker/nodes/{leader.address}:2375") == f"{leader.address}:2375"
 
@@ -191,7 +191,7 @@ def survive_a_restart_of_all(hosts: list[Host]) -> None:
         start(host)
     for host in hosts:
         wait_for(f"{host.name} has a leader again", host.leader)
-        wait_for(f"{host.name} shows three alive servers again", lambda host=host: all_alive(host))
+        wait_for(f"{host.name} shows three alive servers again", lambda host=host: all_alive(host))  # type: ignore[misc]
         found = host.succeed("kv", "get", "-recurse", "docker/nodes/").splitlines()
         assert found == before
         assert host.read("after/0") == "x"

@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import stat
+import syslog
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -263,12 +264,12 @@ def test_an_unknown_facility_is_refused() -> None:
 
 def test_syslog_gets_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[int, str]] = []
-    monkeypatch.setattr(agent_logging.syslog, "syslog", lambda priority, line: sent.append((priority, line)))
+    monkeypatch.setattr(syslog, "syslog", lambda priority, line: sent.append((priority, line)))
     one = AgentLog(log_config(syslog=True), io.BytesIO(), root=ROOT)
     logging.getLogger(ROOT).error("bad")
     one.stop()
     ((priority, line),) = sent
-    assert priority == agent_logging.syslog.LOG_ERR | agent_logging.syslog.LOG_LOCAL0
+    assert priority == syslog.LOG_ERR | syslog.LOG_LOCAL0
     assert line.endswith(": bad")
 
 

@@ -87,7 +87,7 @@ class Bench:
     def take(self, kind: type[M]) -> list[M]:
         """Messages of a kind sent since the last such question, whether or not they waited for the disk."""
         self.drain()
-        found = [message for message in self.sent + self.sent_after_sync if isinstance(message, kind)]
+        found: list[M] = [message for message in self.sent + self.sent_after_sync if isinstance(message, kind)]
         self.sent = [message for message in self.sent if not isinstance(message, kind)]
         self.sent_after_sync = [message for message in self.sent_after_sync if not isinstance(message, kind)]
         return found

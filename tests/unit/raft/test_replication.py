@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from raft_wiring import Bench, entry, log_of, members
 
@@ -11,7 +13,7 @@ from pyconsul.raft.messages import CONFIG, AppendReply, AppendRequest, Entry, Ha
 from pyconsul.raft.progress import SendState
 
 
-def followed(**settings: int) -> Bench:
+def followed(**settings: Any) -> Bench:
     """A leader with two followers that have everything."""
     return Bench(**settings).lead()
 

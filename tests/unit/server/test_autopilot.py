@@ -31,8 +31,8 @@ def follower(id_: str = "b", **changes: object) -> Sample:
     return msgspec.structs.replace(sample, **changes)
 
 
-def newcomer(**changes: object) -> Sample:
-    return follower(**{"voter": False, **changes})
+def newcomer(id_: str = "b", **changes: object) -> Sample:
+    return follower(id_, **{"voter": False, **changes})
 
 
 def look(autopilot: Autopilot, seconds: float, *others: Sample, policy: Policy = POLICY) -> list[str]:

@@ -33,7 +33,7 @@ class Driver:
     def do(self, command: AnyCommand) -> Any:
         return self.machine.apply_bytes(self.index + 1, commands.encode(command))
 
-    def bytes(self) -> bytes:
+    def snapshot_bytes(self) -> bytes:
         return b"".join(self.machine.snapshot())
 
     def state(self) -> list[Any]:

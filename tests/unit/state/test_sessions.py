@@ -8,7 +8,7 @@ import pytest
 
 from pyconsul.errors import ApplyError
 from pyconsul.fsm import commands as c
-from pyconsul.records.catalog import Check, Node
+from pyconsul.records.catalog import Check, Node, Service
 from pyconsul.records.txn import CheckOp, NodeOp, ServiceOp
 from pyconsul.state.effects import SessionCreated, SessionEnded, TombstonesLeft
 
@@ -91,7 +91,7 @@ ENDS: dict[str, Any] = {
     "node deleted": c.Deregister("n"),
     "check deleted in a transaction": c.Txn([CheckOp("delete", Check("n", "c", "c"))]),
     "check critical in a transaction": c.Txn([CheckOp("set", Check("n", "c", "c", status="critical"))]),
-    "service deleted in a transaction": c.Txn([ServiceOp("delete", c.Service("n", "web", "web"))]),
+    "service deleted in a transaction": c.Txn([ServiceOp("delete", Service("n", "web", "web"))]),
     "node deleted in a transaction": c.Txn([NodeOp("delete", N)]),
 }
 STAYS: dict[str, Any] = {

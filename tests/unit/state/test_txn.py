@@ -20,8 +20,10 @@ from pyconsul.records.txn import (
     NodeOp,
     NodeResult,
     OpError,
+    OpResult,
     ServiceOp,
     ServiceResult,
+    TxnOp,
     TxnResult,
 )
 from pyconsul.state.txn import is_read, precheck
@@ -186,7 +188,7 @@ def test_node_service_check(driver: Any) -> None:
     service, check = Service("n", "w", "web", ["t"]), Check("n", "c", "c", service_id="w")
     result = driver.do(c.Txn([NodeOp("set", N), ServiceOp("set", service), CheckOp("set", check)]))
     catalog = driver.catalog
-    found = [
+    found: list[OpResult] = [
         NodeResult(catalog.node("n")),
         ServiceResult(catalog.service("n", "w")),
         CheckResult(catalog.check("n", "c")),
@@ -195,7 +197,7 @@ def test_node_service_check(driver: Any) -> None:
     assert (catalog.check("n", "c").service_name, catalog.check("n", "c").status) == ("web", "critical")
     gets = [NodeOp("get", N), ServiceOp("get", service), CheckOp("get", check)]
     assert driver.store.txn_read(gets) == TxnResult(found, [])
-    gone = [CheckOp("delete", check), ServiceOp("delete", service), NodeOp("delete", N)]
+    gone: list[TxnOp] = [CheckOp("delete", check), ServiceOp("delete", service), NodeOp("delete", N)]
     assert driver.do(c.Txn(gone)) == TxnResult([], []) == driver.do(c.Txn(gone))
     assert catalog.nodes() == catalog.services() == catalog.checks() == []
 
@@ -325,4 +327,4 @@ def test_a_refused_transaction_leaves_no_mark(new_driver: Any, before: list[Any]
             checks = [driver.catalog.check(session.node, check_id) for check_id in session.node_checks or ()]
             assert driver.catalog.node(session.node) is not None
             assert all(check is not None and check.status != "critical" for check in checks)
-    assert twin.bytes() == driver.bytes()
+    assert twin.snapshot_bytes() == driver.snapshot_bytes()

@@ -100,7 +100,12 @@ def test_cancel(driver: Any) -> None:
 def test_cancel_of_one_that_fires_in_the_same_round(driver: Any) -> None:
     watches = Watches()
     fired: list[str] = []
-    watches.key(b"k", lambda: (fired.append("a"), later.cancel())[0])
+
+    def first() -> None:
+        fired.append("a")
+        later.cancel()
+
+    watches.key(b"k", first)
     later = watches.key(b"k", lambda: fired.append("b"))
     watches.touch_key(b"k")
     watches.fire()
@@ -147,7 +152,7 @@ changes = st.one_of(
     st.lists(
         st.builds(KVOp, st.sampled_from(["set", "delete", "delete-tree"]), st.sampled_from(NAMES), st.just(b"3")),
         max_size=4,
-    ).map(c.Txn),
+    ).map(lambda ops: c.Txn([*ops])),
 )
 
 
@@ -161,7 +166,9 @@ def test_exactly_the_watches_whose_part_changed(new_driver: Any, commands: list[
     for n in range(20 if crowded else 0):
         driver.watches.key(b"never/%d" % n, lambda: None)
     for command in commands:
-        fired = {(kind, name): [] for kind, names in (("key", NAMES), ("prefix", PREFIXES)) for name in names}
+        fired: dict[tuple[str, bytes], list[int]] = {
+            (kind, name): [] for kind, names in (("key", NAMES), ("prefix", PREFIXES)) for name in names
+        }
         handles = [
             getattr(driver.watches, kind)(name, lambda at=at: at.append(1)) for (kind, name), at in fired.items()
         ]

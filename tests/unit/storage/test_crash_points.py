@@ -194,7 +194,7 @@ def keepers() -> dict[str, Callable[[], Callable[[], bool]]]:
     return {
         "nothing unsynced kept": lambda: never,
         "everything kept": lambda: always,
-        **{f"part kept, seed {seed}": lambda seed=seed: seeded(seed) for seed in range(4)},
+        **{f"part kept, seed {seed}": lambda seed=seed: seeded(seed) for seed in range(4)},  # type: ignore[misc]
     }
 
 
@@ -269,7 +269,7 @@ def test_a_stop_during_recovery_changes_nothing() -> None:
         with contextlib.suppress(Stopped):
             story.tell()
         source = random.Random(point)
-        files.crash(lambda source=source: source.random() < 0.5)
+        files.crash(lambda source=source: source.random() < 0.5)  # type: ignore[misc]
         # Each attempt to start gets one operation further than the one before.
         for allowed in range(20):
             files.stop_at = files.count + allowed
@@ -277,7 +277,7 @@ def test_a_stop_during_recovery_changes_nothing() -> None:
                 storage = RaftStorage.open(ROOT, files, segment_bytes=SEGMENT_BYTES)
                 break
             except Stopped:
-                files.crash(lambda source=source: source.random() < 0.5)
+                files.crash(lambda source=source: source.random() < 0.5)  # type: ignore[misc]
         else:
             pytest.fail("recovery takes more than 20 operations")
         assert story.sure.agrees(storage) or story.maybe.agrees(storage)

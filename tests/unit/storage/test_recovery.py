@@ -14,7 +14,16 @@ from pyconsul.storage import recovery
 from pyconsul.storage.files import Files
 from pyconsul.storage.memory import MemoryFiles
 from pyconsul.storage.raft_storage import RaftStorage
-from pyconsul.storage.segment import COMMIT_FRAME_BYTES, CONTINUE, ENTRY, HARD_STATE, HEADER_BYTES, encode_batch
+from pyconsul.storage.segment import (
+    COMMIT_FRAME_BYTES,
+    CONTINUE,
+    ENTRY,
+    HARD_STATE,
+    HEADER_BYTES,
+    decode_header,
+    encode_batch,
+    read_batches,
+)
 
 ROOT = Path("/data/raft")
 
@@ -48,8 +57,8 @@ def replace(files: MemoryFiles, path: Path, data: bytes) -> None:
 
 
 def batch_starts(data: bytes) -> list[int]:
-    header = recovery.decode_header(data)
-    return [batch.start for batch in recovery.read_batches(data, header)]
+    header = decode_header(data)
+    return [batch.start for batch in read_batches(data, header)]
 
 
 def test_the_last_batch_torn_at_every_byte() -> None:
@@ -211,7 +220,7 @@ def test_a_log_that_ends_before_what_it_says_is_committed_is_refused() -> None:
     files = written()
     path = segments(files)[-1]
     data = files.contents(path)
-    header = recovery.decode_header(data)
+    header = decode_header(data)
     number = header.sequence + len(batch_starts(data))
     replace(files, path, data + encode_batch(header, number, len(data), hard_state=HardState(7, "me", 12)))
     with pytest.raises(CorruptionError, match="entries up to 12 were committed, but the log ends at 9"):
@@ -233,7 +242,7 @@ def test_records_that_contradict_each_other_are_refused(kind: int, term: int, in
     files = written()
     [path] = segments(files)
     data = files.contents(path)
-    header = recovery.decode_header(data)
+    header = decode_header(data)
     number = header.sequence + len(batch_starts(data))
     replace(files, path, data + encode_batch(header, number, len(data), position=(kind, term, index)))
     with pytest.raises(CorruptionError, match=f"at byte {len(data)}: {text}"):
