@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from pyconsul.client.oserrors import errno_text
-from pyconsul.codec.go_numbers import quote
+from pyconsul.codec.quote import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pyconsul.agent.interfaces import InterfaceAddress, default_route_names, host_interfaces
-from pyconsul.codec.go_numbers import parse_int, quote
+from pyconsul.codec.go_numbers import parse_int
+from pyconsul.codec.quote import quote
 from pyconsul.errors import ConfigError
 
 _TEMPLATE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)

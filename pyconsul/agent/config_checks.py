@@ -12,7 +12,7 @@ from pathlib import Path
 from pyconsul.agent.addresses import ListenAddress, is_any
 from pyconsul.agent.config_sources import go_os_error
 from pyconsul.agent.runtime_config import RuntimeConfig, TlsConfig
-from pyconsul.codec.go_numbers import quote
+from pyconsul.codec.quote import quote
 from pyconsul.errors import ConfigError
 
 ANY_ADDRESS = "0.0.0.0, :: or [::]"

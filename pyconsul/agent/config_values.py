@@ -10,7 +10,7 @@ from pyconsul.agent.config_keys import CONFIG
 from pyconsul.agent.config_schema import Tree
 from pyconsul.agent.config_sources import error_list, look_up
 from pyconsul.codec.duration import parse_duration
-from pyconsul.codec.go_numbers import quote
+from pyconsul.codec.quote import quote
 from pyconsul.errors import ConfigError, DecodeError
 
 UNIX_PREFIX = "unix://"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import NoReturn
 
-from pyconsul.codec.go_numbers import quote
+from pyconsul.codec.quote import quote
 from pyconsul.errors import ConfigError
 
 DEPTH_MAX = 100

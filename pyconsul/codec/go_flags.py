@@ -10,15 +10,8 @@ Cheap to import on purpose (no ``re``, ``typing``, ``dataclasses``): every comma
 from __future__ import annotations
 
 from pyconsul.codec.duration import format_duration
-from pyconsul.codec.go_numbers import (
-    RangeError,
-    parse_bool,
-    parse_duration,
-    parse_int,
-    parse_int_literal,
-    parse_uint,
-    quote,
-)
+from pyconsul.codec.go_numbers import RangeError, parse_bool, parse_duration, parse_int, parse_int_literal, parse_uint
+from pyconsul.codec.quote import quote
 from pyconsul.errors import ConfigError
 
 TYPE_CHECKING = False

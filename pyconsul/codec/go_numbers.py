@@ -1,10 +1,13 @@
 """Go's texts for numbers, truth values and durations, with Go's words for what is wrong.
 
 Clients and scripts see these words (``strconv.Atoi: parsing "two": invalid syntax``), so they are kept to the letter.
-Every function raises ValueError; its text is what Go's converter says. Imports nothing: every command starts here.
+Every function raises ValueError; its text is what Go's converter says. Imports next to nothing: every command starts
+here.
 """
 
 from __future__ import annotations
+
+from pyconsul.codec.quote import quote
 
 INT64_MAX = (1 << 63) - 1
 UINT64_MAX = (1 << 64) - 1
@@ -13,8 +16,6 @@ TRUE_WORDS = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 FALSE_WORDS = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 
 _BASES = {"x": 16, "X": 16, "o": 8, "O": 8, "b": 2, "B": 2}
-
-_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\a": "\\a", "\b": "\\b", "\f": "\\f", "\v": "\\v"}
 
 UNITS_NS = {
     "ns": 1,
@@ -31,22 +32,6 @@ UNITS_NS = {
 
 class RangeError(ValueError):
     """The text is a number, but one that does not fit."""
-
-
-def quote(text: str) -> str:
-    """The text in double quotes with Go's escapes, as ``%q`` prints it."""
-    shown = ['"']
-    for char in text:
-        if char in '"\\':
-            shown.append("\\" + char)
-        elif char in _ESCAPES:
-            shown.append(_ESCAPES[char])
-        elif ord(char) < 0x20 or ord(char) == 0x7F:
-            shown.append(f"\\x{ord(char):02x}")
-        else:
-            shown.append(char)
-    shown.append('"')
-    return "".join(shown)
 
 
 def parse_bool(text: str) -> bool:

@@ -1,50 +1,26 @@
-"""Numbers and quotes in texts, as Go's strconv reads and writes them."""
+"""Numbers and truth values in requests, as Go's strconv reads them: what is wrong is the caller's fault."""
 
 from __future__ import annotations
 
+from pyconsul.codec import go_numbers
+from pyconsul.codec.go_numbers import UINT64_MAX
+from pyconsul.codec.quote import quote
 from pyconsul.errors import DecodeError
 
-UINT64_MAX = 2**64 - 1
-_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
-_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
-_NAMED = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+__all__ = ["UINT64_MAX", "parse_bool", "parse_uint", "quote"]
 
 
 def parse_uint(text: str) -> int:
     """One or more ASCII digits, at most 2**64 - 1. Raises DecodeError with strconv.ParseUint's text."""
-    if not (text.isascii() and text.isdigit()):
-        raise DecodeError(f"strconv.ParseUint: parsing {quote(text)}: invalid syntax")
-    # Python refuses to convert very long texts of digits; zeros in front do not count.
-    significant = text.lstrip("0") or "0"
-    value = int(significant) if len(significant) <= 20 else UINT64_MAX + 1
-    if value > UINT64_MAX:
-        raise DecodeError(f"strconv.ParseUint: parsing {quote(text)}: value out of range")
-    return value
+    try:
+        return go_numbers.parse_uint(text)
+    except ValueError as error:
+        raise DecodeError(str(error)) from None
 
 
 def parse_bool(text: str) -> bool:
     """Go's spellings of true and false. Raises DecodeError with strconv.ParseBool's text."""
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    raise DecodeError(f"strconv.ParseBool: parsing {quote(text)}: invalid syntax")
-
-
-def quote(text: str) -> str:
-    """A Go string literal in double quotes; printable letters stay as they are."""
-    parts = []
-    for letter in text:
-        if letter in '"\\':
-            parts.append("\\" + letter)
-        elif letter.isprintable():
-            parts.append(letter)
-        elif letter in _NAMED:
-            parts.append(_NAMED[letter])
-        elif letter < " " or letter == "\x7f":
-            parts.append(f"\\x{ord(letter):02x}")
-        elif letter <= "\uffff":
-            parts.append(f"\\u{ord(letter):04x}")
-        else:
-            parts.append(f"\\U{ord(letter):08x}")
-    return '"' + "".join(parts) + '"'
+    try:
+        return go_numbers.parse_bool(text)
+    except ValueError as error:
+        raise DecodeError(str(error)) from None

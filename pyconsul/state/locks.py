@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pyconsul.codec.quote import quote
 from pyconsul.errors import ApplyError
 from pyconsul.records.kv import KVEntry
 from pyconsul.state.kv import KVTable
-from pyconsul.state.quote import quoted
 from pyconsul.state.sessions import SessionTable
 
 MISSING_SESSION = "missing session"
@@ -23,7 +23,7 @@ class Locks:
         if not session:
             raise ApplyError(MISSING_SESSION)
         if self._sessions.get(session) is None:
-            raise ApplyError(f"invalid session {quoted(session)}")
+            raise ApplyError(f"invalid session {quote(session)}")
         return self._kv.acquire(index, key, value, flags, session)
 
     def release(self, index: int, key: bytes, value: bytes, flags: int, session: str) -> KVEntry | None:

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pyconsul.codec.quote import quote
 from pyconsul.errors import ApplyError
 from pyconsul.records.catalog import CRITICAL, SERF_CHECK_ID, Check, Coordinate, Node, Service
 from pyconsul.records.session import Session
 from pyconsul.state.catalog import CHECKS, COORDINATES, NODES, SERVICES, Catalog, connect_name, same
 from pyconsul.state.metadata import service_meta_error
-from pyconsul.state.quote import quoted
 from pyconsul.state.sessions import SessionTable, checks_of
 
 MISSING_NODE = "Missing node registration"
@@ -51,11 +51,11 @@ class Registration:
                 raise ApplyError(f"failed inserting service: {error}") from error
         for check in checks:
             if check.node and check.node.lower() != name.lower():
-                raise ApplyError(f"check node {quoted(check.node)} does not match node {quoted(name)}")
+                raise ApplyError(f"check node {quote(check.node)} does not match node {quote(name)}")
             try:
                 self.put_check(index, msgspec.structs.replace(check, node=name))
             except ApplyError as error:
-                raise ApplyError(f"failed inserting check: {error} on node {quoted(name)}") from error
+                raise ApplyError(f"failed inserting check: {error} on node {quote(name)}") from error
 
     def deregister(self, index: int, node: str, service_id: str, check_id: str) -> None:
         """A service with its checks, or a check, or the node with all it has. Nothing there: no error, no change."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
+from pyconsul.codec.quote import quote
 from pyconsul.errors import ApplyError
 from pyconsul.invariant import invariant
 from pyconsul.records.catalog import Check, Node, Service
@@ -32,7 +33,6 @@ from pyconsul.records.txn import (
 from pyconsul.state.catalog import Catalog, Row
 from pyconsul.state.kv import KVTable
 from pyconsul.state.locks import Locks
-from pyconsul.state.quote import quoted
 from pyconsul.state.registration import Registration
 
 KV_READS = frozenset({"get", "get-tree", "check-index", "check-session", "check-not-exists"})
@@ -61,7 +61,7 @@ def _precheck(op: TxnOp, lock_delayed: Callable[[bytes], bool]) -> str:
         if not op.key and op.verb != "delete-tree":
             return "Must provide key"
         if op.verb == "lock" and lock_delayed(op.key):
-            return f"failed to lock key {quoted(op.key)} due to lock delay"
+            return f"failed to lock key {quote(op.key)} due to lock delay"
         return ""
     if op.verb == "get":
         return ""
@@ -128,14 +128,14 @@ class Runner:
             if entry is not None:
                 results.append(KVResult(entry, False))
         else:
-            raise ApplyError(f"unknown KV verb {quoted(op.verb)}")
+            raise ApplyError(f"unknown KV verb {quote(op.verb)}")
 
     def _kv_read(self, op: KVOp, results: list[OpResult]) -> None:
         if op.verb == "get-tree":
             results.extend(KVResult(entry, True) for entry in self._kv.list(op.key))
             return
         entry = self._kv.get(op.key)
-        name = quoted(op.key)
+        name = quote(op.key)
         if op.verb == "check-not-exists":
             if entry is not None:
                 raise ApplyError(f"key {name} exists")
@@ -157,7 +157,7 @@ class Runner:
             if entry.session != op.session:
                 raise ApplyError(
                     f"failed session check for key {name}, "
-                    f"current session {quoted(entry.session)} != {quoted(op.session)}"
+                    f"current session {quote(entry.session)} != {quote(op.session)}"
                 )
             results.append(KVResult(entry, False))
 
@@ -169,21 +169,21 @@ class Runner:
         elif op.verb == "cas":
             entry = kv.set_cas(index, key, op.value, op.flags, op.index)
             if entry is None:
-                raise ApplyError(f"failed to set key {quoted(key)}, index is stale")
+                raise ApplyError(f"failed to set key {quote(key)}, index is stale")
         elif op.verb == "lock":
             entry = self._locks.acquire(index, key, op.value, op.flags, op.session)
             if entry is None:
-                raise ApplyError(f"failed to lock key {quoted(key)}, lock is already held")
+                raise ApplyError(f"failed to lock key {quote(key)}, lock is already held")
         elif op.verb == "unlock":
             entry = self._locks.release(index, key, op.value, op.flags, op.session)
             if entry is None:
-                raise ApplyError(f"failed to unlock key {quoted(key)}, lock isn't held, or is held by another session")
+                raise ApplyError(f"failed to unlock key {quote(key)}, lock isn't held, or is held by another session")
         elif op.verb == "delete":
             kv.delete(index, key)
         elif op.verb == "delete-tree":
             kv.delete_tree(index, key)
         elif not kv.delete_cas(index, key, op.index):
-            raise ApplyError(f"failed to delete key {quoted(key)}, index is stale")
+            raise ApplyError(f"failed to delete key {quote(key)}, index is stale")
         return entry
 
     # Catalog
@@ -203,7 +203,7 @@ class Runner:
 
         target = Target(
             "Node",
-            f"node {quoted(node.node)}",
+            f"node {quote(node.node)}",
             node,
             shown,
             lambda: self._catalog.node(node.node),
@@ -221,7 +221,7 @@ class Runner:
 
         target = Target(
             "Service",
-            f"service {quoted(service.id)} on node {quoted(service.node)}",
+            f"service {quote(service.id)} on node {quote(service.node)}",
             service,
             now,
             now,
@@ -239,7 +239,7 @@ class Runner:
 
         target = Target(
             "Check",
-            f"check {quoted(check.check_id)} on node {quoted(check.node)}",
+            f"check {quote(check.check_id)} on node {quote(check.node)}",
             check,
             now,
             now,
@@ -285,7 +285,7 @@ def carry_out(verb: str, target: Target[Row]) -> Row | None:
     if verb in ("delete", "delete-cas"):
         target.delete()
         return None
-    raise ApplyError(f"unknown {target.kind} verb {quoted(verb)}")
+    raise ApplyError(f"unknown {target.kind} verb {quote(verb)}")
 
 
 def stale(now: Node | Service | Check | None, wanted: Node | Service | Check) -> bool:

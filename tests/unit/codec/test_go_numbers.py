@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyconsul.codec.go_numbers import INT64_MAX, RangeError, parse_duration, parse_int, parse_int_literal, quote
+from pyconsul.codec.go_numbers import INT64_MAX, RangeError, parse_duration, parse_int, parse_int_literal
+from pyconsul.codec.quote import quote
 
 S = 1_000_000_000
 

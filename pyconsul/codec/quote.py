@@ -1,4 +1,4 @@
-"""Names inside of error texts, quoted as Go's ``%q`` does it."""
+"""Texts and names inside of error texts, quoted as Go's ``%q`` does it. Imports nothing: every command starts here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _SHORT = {
 }  # fmt: skip
 
 
-def quoted(text: str | bytes) -> str:
+def quote(text: str | bytes) -> str:
     """In double quotes, with unprintable characters and bytes that are not UTF-8 escaped."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
