@@ -97,7 +97,7 @@ class Setting:
         self.joins_all = chance.choice([True, False])
         self.speed = chance.choice(SPEEDS)
         self.timings = faster(LAN, self.speed, chance.choice([LAN.reconnect_timeout, REAPED_SECONDS]))
-        self.quiet_seconds = QUIET_SECONDS if self.gossip == HEARSAY else max(25.0, 5.0 + 100.0 / self.speed)
+        self.quiet_seconds = QUIET_SECONDS if self.gossip == HEARSAY else 16.0 + 90.0 / self.speed
 
     def with_fault(self, kind: str) -> bool:
         return kind not in self.without

@@ -207,13 +207,17 @@ class SimStream(asyncio.Transport):
         self._closing = False
         self._outgoing: deque[Callable[[], None]] = deque()
         self._sending = False
+        self._early: list[Callable[[], None]] = []  # what came before the process looked
         sockets.streams[self] = None
 
     def begin(self, protocol: Any) -> None:
         self._protocol = protocol
         protocol.connection_made(self)
+        loop = self.sockets.process.loop
         if self._closing:
-            self.sockets.process.loop.call_soon(protocol.connection_lost, None)
+            loop.call_soon(protocol.connection_lost, None)
+        for action in self._early:
+            loop.call_soon(action)
 
     # What the process does
 
@@ -289,12 +293,16 @@ class SimStream(asyncio.Transport):
 
     @staticmethod
     def _on_data(end: SimStream, data: bytes) -> None:
-        if not end._closing:
+        if end._protocol is None:
+            end._early.append(partial(SimStream._on_data, end, data))
+        elif not end._closing:
             end._protocol.data_received(data)
 
     @staticmethod
     def _on_eof(end: SimStream) -> None:
-        if not end._closing and not end._protocol.eof_received():
+        if end._protocol is None:
+            end._early.append(partial(SimStream._on_eof, end))
+        elif not end._closing and not end._protocol.eof_received():
             end.close()
 
     @staticmethod
