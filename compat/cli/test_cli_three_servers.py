@@ -132,7 +132,7 @@ class Cluster(Stage):
         def known() -> set[str]:
             if wan:
                 areas = asked.request("GET", "/v1/coordinate/datacenters").json()
-                return {one["Node"] for area in areas for one in area["Coordinates"]}
+                return {f"{one['Node']}.{area['Datacenter']}" for area in areas for one in area["Coordinates"]}
             return {one["Node"] for one in asked.request("GET", "/v1/coordinate/nodes").json()}
 
         wait_for(f"{asked.name} knows where {sorted(names)} are", lambda: known() >= names, COORDINATES_S)
