@@ -1,11 +1,14 @@
 # ruff: noqa: E402 (run as a script it has to find the checkers first)
-"""Whole servers in one thread, from one seed: the real ConsensusServer with all its parts over simulated surroundings.
+"""Whole servers in one thread, from one seed: the real ConsensusServer with all its parts, and the real gossip.
 
-Real: server/node, raft_loop, disk_writer, snapshots, consensus, leader; raft; storage; fsm; state. Stand-ins: the event
-loop and threads (world.py), the network, the disk (MemoryFiles), gossip (everybody hears of everybody; silent servers
-are reported as failed after a while). The fault model is at the top of sim_setting.py.
+Real: server/node, raft_loop, disk_writer, snapshots, consensus, leader, membership, gossip_loop; of process/agent what
+has to do with members; raft; gossip; storage; fsm; state; net/udp and net/stream. Stand-ins: the event loop and threads
+(world.py), sockets (sim_sockets.py), the connections of Raft and of requests between servers (sim_surroundings.py), the
+disk (MemoryFiles). In one seed of four gossip is a stand-in too (sim_hearsay.py). The fault model is at the top of
+sim_setting.py.
 
-Run one seed and see its story:  python tests/sim/server_cluster.py SEED [--without KIND,KIND] [--seconds N]
+Run one seed and see its story:
+    python tests/sim/server_cluster.py SEED [--without KIND,KIND] [--seconds N] [--gossip members|hearsay]
 """
 
 from __future__ import annotations
@@ -45,13 +48,13 @@ def run_seed(
     return cluster
 
 
-def shrink(seed: int, seconds: float = SECONDS) -> str:
+def shrink(seed: int, seconds: float = SECONDS, gossip: str | None = None) -> str:
     """The command of a run with fewer kinds of faults, and shorter, that still fails."""
     without: frozenset[str] = frozenset()
 
     def fails(seconds: float, without: frozenset[str]) -> bool:
         try:
-            Cluster(seed, seconds, without).run()
+            Cluster(seed, seconds, without, gossip=gossip).run()
         except ERRORS:
             return True
         return False
@@ -61,7 +64,7 @@ def shrink(seed: int, seconds: float = SECONDS) -> str:
             without |= {kind}
     while seconds > 4 and fails(seconds - 2, without):
         seconds -= 2
-    return command(seed, seconds, without)
+    return command(seed, seconds, without, gossip)
 
 
 def main() -> None:

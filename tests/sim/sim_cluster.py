@@ -79,6 +79,7 @@ class Cluster:
             self.world.run(self.world.now + self.setting.quiet_seconds)
             check_agreement(self)
             self.judge.linearizable()
+            self.judge.count("lease checked", self.judge.leases_checked)
 
     def begin(self) -> None:
         world = self.world

@@ -312,7 +312,15 @@ def _handlers() -> dict[type, Any]:
 SEEDS_MAX = 300
 
 
-@pytest.mark.parametrize("name", BUGS)
+# These need more than a few seeds.
+SLOW = {"logs_are_compared_by_length_alone", "candidates_ask_before_their_own_vote_is_stored"}
+
+
+def cases() -> list[Any]:
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in BUGS]
+
+
+@pytest.mark.parametrize("name", cases())
 def test_a_deliberate_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     BUGS[name](monkeypatch)
     for seed in range(SEEDS_MAX):

@@ -1,4 +1,4 @@
-"""Seeds of the simulated cluster. SEEDS=n runs n of them (default 150), FIRST_SEED=n begins elsewhere."""
+"""Seeds of the simulated cluster. SEEDS=n runs n of them (default 50), FIRST_SEED=n begins elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import pytest
 import raft_cluster
 
-SEEDS = int(os.environ.get("SEEDS", "150"))
+SEEDS = int(os.environ.get("SEEDS", "50"))
 FIRST = int(os.environ.get("FIRST_SEED", "0"))
 BLOCK = 25
 

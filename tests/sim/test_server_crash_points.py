@@ -10,7 +10,7 @@ import os
 
 import pytest
 from sim_cluster import Cluster
-from sim_setting import FAULTS, HEARSAY
+from sim_setting import FAULTS, HEARSAY, MEMBERS
 from world import SimFiles, Violation
 
 SEED = 10
@@ -20,13 +20,14 @@ FAST_EVERY = 151
 SLOW_EVERY = int(os.environ.get("CRASH_EVERY", "4"))  # 1: every single operation, about ten minutes
 
 
-def run(at: int, after: bool, power: bool) -> tuple[Cluster, int]:
-    """``at`` 0: nobody dies. Returns the cluster and how many operations the victim's disk saw."""
-    cluster = Cluster(SEED, SECONDS, frozenset(FAULTS), gossip=HEARSAY)
+def run(at: int, after: bool, power: bool, gossip: str = HEARSAY) -> tuple[Cluster, int]:
+    """``at`` 0: nobody dies. With real gossip the file of known members is on the disk too. Returns the cluster and
+    how many operations the victim's disk saw."""
+    cluster = Cluster(SEED, SECONDS, frozenset(FAULTS), gossip=gossip)
     setting = cluster.setting
     setting.snapshot_threshold, setting.trailing, setting.segment_bytes = 20, 5, 1024
     setting.client_pause = 0.05
-    setting.quiet_seconds = 7.0
+    setting.quiet_seconds = 7.0 if gossip == HEARSAY else setting.quiet_seconds
     setting.die_by_power = power
     victim = cluster.nodes[VICTIM]
     if at:
@@ -38,11 +39,11 @@ def run(at: int, after: bool, power: bool) -> tuple[Cluster, int]:
     return cluster, victim.files.operations
 
 
-def check(operations: list[int]) -> None:
+def check(operations: list[int], gossip: str = HEARSAY) -> None:
     for at in operations:
         for after in (False, True):
             for power in (False, True):
-                cluster, _ = run(at, after, power)
+                cluster, _ = run(at, after, power, gossip)
                 died = cluster.judge.counts.get("lost power" if power else "killed", 0)
                 assert died == 1, f"operation {at} was never reached"
 
@@ -68,6 +69,7 @@ def test_some_operations_are_the_last() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
-def test_many_operations_are_the_last() -> None:
-    _, count = run(0, False, False)
-    check(list(range(2, count - 10, SLOW_EVERY)))
+@pytest.mark.parametrize(("gossip", "share"), [(HEARSAY, 1), (MEMBERS, 4)])
+def test_many_operations_are_the_last(gossip: str, share: int) -> None:
+    _, count = run(0, False, False, gossip)
+    check(list(range(2, count - 10, share * SLOW_EVERY)), gossip)

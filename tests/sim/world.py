@@ -250,6 +250,8 @@ class Process:
         self.stopped = False
         self.backlog: deque[tuple[str, Callable[[], None]]] = deque()
         self.free_at = 0.0
+        self.due: list[tuple[int, str, Callable[[], None]]] = []
+        self.first_due: int | None = None
         self.step_seconds = 0.0
         self.wall_offset = 0.0
         self.on_crash: Callable[[bool], None] = _ignore_crash
@@ -324,20 +326,39 @@ class World:
         events = self._events
         while events and events[0][0] <= until:
             when, number, kind, action, process = heapq.heappop(events)
-            if process is not None and process.free_at > when and kind != THREAD and not process.dead:
-                # It is busy. Its events keep their order, since they keep their numbers.
-                heapq.heappush(events, (process.free_at, number, kind, action, process))
-                continue
-            self.now = max(self.now, when)
             if process is None:
+                self.now = max(self.now, when)
                 action()
-            elif process.stopped:
-                process.backlog.append((kind, action))
-            elif not process.dead:
-                self._step(process, kind, action)
+            elif process.free_at > when and kind != THREAD and not process.dead:
+                self._put_off(process, number, kind, action)
+                continue
+            else:
+                self.now = max(self.now, when)
+                if process.stopped:
+                    process.backlog.append((kind, action))
+                elif not process.dead:
+                    self._step(process, kind, action)
+                if process.first_due == number:
+                    self._next_due(process)
             if self.failures:
                 raise self.failures.pop(0)
         self.now = max(self.now, until)
+
+    def _put_off(self, process: Process, number: int, kind: str, action: Callable[[], None]) -> None:
+        """The process is busy. What it has to do then keeps its order by number; only the first is in the heap of all,
+        since a busy process may have hundreds of events waiting, and each of its steps would push them all again."""
+        if process.first_due is None or number <= process.first_due:
+            process.first_due = number
+            heapq.heappush(self._events, (process.free_at, number, kind, action, process))
+        else:
+            heapq.heappush(process.due, (number, kind, action))
+
+    def _next_due(self, process: Process) -> None:
+        process.first_due = None
+        if process.due and not process.dead:
+            number, kind, action = heapq.heappop(process.due)
+            process.first_due = number
+            heapq.heappush(self._events, (max(process.free_at, self.now), number, kind, action, process))
 
     def _step(self, process: Process, kind: str, action: Callable[[], None]) -> None:
         self.steps += 1
