@@ -52,7 +52,7 @@ HTTP_CONFIG = HttpSettings(
 
 
 START_S = 30
-SERVERS = 3
+SERVERS = 5
 
 
 class NoLeader(LocalConsensus):
@@ -124,7 +124,7 @@ def play_here(names: list[str], settings: HttpSettings, tags: set[str], leader: 
 
 @pytest.fixture(scope="module")
 def plain() -> Iterator[Results]:
-    """Three servers share the files: most of the time goes into waiting for what must not happen."""
+    """Several servers share the files: most of the time goes into waiting for what must not happen."""
     results: Results = {}
     with ThreadPoolExecutor(SERVERS) as pool:
         shares = [PLAIN[first::SERVERS] for first in range(SERVERS)]

@@ -27,7 +27,7 @@ FAST = [
     "txn-http",
     "status",
 ]
-OF_THREE = ["cluster", "kv-basic", "kv-cas", "session", "txn-kv"]
+OF_THREE = ["cluster", "kv-basic", "kv-cas", "txn-kv"]
 OWN_SERVICES = [
     "agent-anti-entropy",
     "agent-check-register",

@@ -40,7 +40,7 @@ async def replay_fake(scenario: str, defect: str = "") -> Report:
     store = FakeStore(defect)
     urls = await store.start()
     try:
-        return await replay(scenario, urls, patience_s=1.0 if defect else 20.0, differences_max=12)
+        return await replay(scenario, urls, patience_s=1.0 if defect else 20.0, differences_max=8)
     finally:
         await store.stop()
 
