@@ -24,11 +24,12 @@ the pause until the member is back."""
 
 
 class Members(Gossip):
-    """``_left``: the members that an operator let leave."""
+    """``_left``: the members that an operator let leave; ``_dropped``: those that he said would not come back."""
 
     def __init__(self, cluster: Cluster) -> None:
         super().__init__(cluster)
         self._left: set[str] = set()
+        self._dropped: set[str] = set()
 
     async def join(self, node: Node, server: ConsensusServer) -> None:
         process = node.process
@@ -47,6 +48,7 @@ class Members(Gossip):
 
     def drop(self, node: Node, target: Node, prune: bool) -> None:
         if node.agent is not None and node.process is not None:
+            self._dropped.add(target.name)
             node.process.spawn(partial(self._drop, node.agent, target.name, prune))
 
     async def _drop(self, agent: SimAgent, name: str, prune: bool) -> None:
@@ -60,21 +62,33 @@ class Members(Gossip):
         self.cluster.world.push(delay, IO, partial(self._join_by_hand, node))
 
     def _join_by_hand(self, node: Node) -> None:
-        """What an operator has to do in real life too: members who were away for so long that the others forgot them,
-        and members who left and joined, when they came back, somebody who was leaving. Nobody else is helped."""
+        """What an operator has to do in real life too (the members are in ``_needs_help``). Nobody else is helped."""
         if node.agent is None or node.process is None:
             return
-        status = {member.name: member.status for member in node.agent.lan.members()}
-        reaped = self.cluster.setting.timings.reconnect_timeout == REAPED_SECONDS
-        missed = [
-            each.host
-            for each in self.cluster.nodes.values()
-            if (each.name not in status and reaped)
-            or (self._left & {each.name, node.name} and status.get(each.name, LEFT) == LEFT)
-        ]
+        missed = [each.host for each in self.cluster.nodes.values() if self._needs_help(node, each)]
         if missed:
             self.cluster.judge.count("joined by hand")
             node.process.spawn(partial(node.agent.lan.join, missed))
+
+    def _needs_help(self, node: Node, other: Node) -> bool:
+        """Forgotten after a long absence; left in order, and joined when back somebody who was leaving; or each was
+        told that the other will not come back, by an operator who was wrong: nobody tries any more in these cases."""
+        status = self._status(node, other)
+        if status is None:
+            return self.cluster.setting.timings.reconnect_timeout == REAPED_SECONDS or bool(
+                self._left & {other.name, node.name}
+            )
+        if status != LEFT:
+            return False
+        return bool(self._left & {other.name, node.name}) or (
+            bool(self._dropped & {other.name, node.name}) and self._status(other, node) == LEFT
+        )
+
+    @staticmethod
+    def _status(node: Node, other: Node) -> int | None:
+        """What the one says of the other; None: nothing."""
+        members = node.agent.lan.members() if node.agent is not None else []
+        return next((member.status for member in members if member.name == other.name), None)
 
     def check_agreement(self) -> None:
         self.cluster.gossip_judge.agree(self.cluster)
