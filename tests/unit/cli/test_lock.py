@@ -75,8 +75,9 @@ def start(address: str) -> Iterator[Start]:
 
 def held(start: Start, key: str, *flags: str) -> subprocess.Popen[str]:
     """A process that holds the lock until it gets a line or a signal."""
+    # The trap comes after the fork: a child that is not ``sleep`` yet would answer to it as well.
     process = start(
-        *flags, key, "trap 'echo got TERM; kill $!; exit 0' TERM; sleep 60 > /dev/null 2>&1 & echo held; wait; wait"
+        *flags, key, "sleep 60 > /dev/null 2>&1 & trap 'echo got TERM; kill $!; exit 0' TERM; echo held; wait; wait"
     )
     assert process.stdout is not None
     line = ""
