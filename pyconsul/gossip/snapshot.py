@@ -5,6 +5,7 @@ Here are the lines and their meaning; the file itself is pyconsul/storage/member
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 
 import msgspec
@@ -28,14 +29,27 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else 0
 
 
+def _is_endpoint(text: str) -> bool:
+    """Whether it is ``ip:port``, or ``[ip]:port``."""
+    host, colon, port = text.rpartition(":")
+    if not (colon and port.isascii() and port.isdigit() and len(port) <= 5):
+        return False
+    try:
+        ipaddress.ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+    except ValueError:
+        return False
+    return True
+
+
 def replay(lines: Iterable[str], rejoin_after_leave: bool) -> Restored:
-    """Folds the lines. Lines that mean nothing (comments, a torn last one) are skipped."""
+    """Folds the lines. Lines that mean nothing are skipped: comments, a torn last one, and what a power cut left of lines
+    that were not synced (taken for a host name, it would be looked up before anybody is asked)."""
     state = Restored({})
     for line in lines:
         kind, _, rest = line.partition(": ")
         if kind == "alive":
             name, _, address = rest.rpartition(" ")
-            if name and address:
+            if name and _is_endpoint(address):
                 state.nodes[name] = address
         elif kind == "not-alive":
             state.nodes.pop(rest, None)

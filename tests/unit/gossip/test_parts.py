@@ -189,6 +189,22 @@ def test_replay_folds_lines() -> None:
     assert replay(["clock: -1", "clock: x", "alive: x"], False) == Restored({})
 
 
+def test_of_what_a_power_cut_left_only_whole_addresses_count() -> None:
+    broken = [
+        "\0" * 9,
+        "10.0.0.\0" + ":8301",
+        "10.0.0.2",
+        "10.0.0:8301",
+        ":8301",
+        "10.0.0.2:",
+        "10.0.0.2:999999",
+        "host:1",
+    ]
+    assert replay([f"alive: x {address}" for address in broken], False) == Restored({})
+    whole = {"a": "10.0.0.2:8301", "b": "[fd00::2]:8301"}
+    assert replay([f"alive: {name} {address}" for name, address in whole.items()], False) == Restored(whole)
+
+
 @given(st.lists(st.text(max_size=40)))
 def test_replay_is_total(lines: list[str]) -> None:
     replay(lines, False)
