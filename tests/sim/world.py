@@ -152,6 +152,9 @@ class SimLoop(asyncio.AbstractEventLoop):
     async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:
         return await self.process.sockets.create_connection(protocol_factory, host, port)
 
+    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> Any:
+        raise Violation(f"{self.process.name} looks up {host!r}, where everybody is called by address")
+
     def get_debug(self) -> bool:
         return False
 
