@@ -42,7 +42,7 @@ def _is_endpoint(text: str) -> bool:
 
 
 def replay(lines: Iterable[str], rejoin_after_leave: bool) -> Restored:
-    """Folds the lines. Lines that mean nothing are skipped: comments, a torn last one, and what a power cut left of lines
+    """Folds the lines. Lines that mean nothing are skipped: comments, a torn last one, what a power cut left of lines
     that were not synced (taken for a host name, it would be looked up before anybody is asked)."""
     state = Restored({})
     for line in lines:
