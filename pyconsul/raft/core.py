@@ -311,10 +311,19 @@ class Raft:
             raise NotLeaderError()
         return on_config.propose(self, change)
 
-    def read_index(self, context: int) -> None:
+    def read_index(self, context: int, lease: bool = False) -> None:
         """Asks for an index such that a state machine that has applied it may answer a read that began before this
-        call (Raft dissertation, section 6.4). The answer comes in ``Ready.read_states``; index 0 means: try again."""
-        on_read.ask(self, context)
+        call (Raft dissertation, section 6.4). The answer comes in ``Ready.read_states``; index 0 means: try again.
+
+        With ``lease`` the leader may answer without a round as long as its lease holds and its driver vouches for it
+        (``answer_leased_reads``).
+        """
+        on_read.ask(self, context, lease)
+
+    def answer_leased_reads(self) -> None:
+        """The driver vouches that no tick is overdue: what trusts the lease is answered by it, if it holds. To be
+        called before ``ready``, which hands all that is left to a round."""
+        on_read.answer_leased(self)
 
     def bootstrap(self, configuration: Configuration) -> None:
         """Writes the first entry of a new cluster. All servers that do so must be given the same configuration.

@@ -123,9 +123,10 @@ class SnapshotReply(Message, frozen=True, gc=False, tag=8):
 
 
 class ReadIndexRequest(Message, frozen=True, gc=False, tag=9):
-    """A follower asks for a read index; ``context`` is echoed."""
+    """A follower asks for a read index; ``context`` is echoed. ``lease``: the leader's lease is proof enough."""
 
     context: int
+    lease: bool = False
 
 
 class ReadIndexReply(Message, frozen=True, gc=False, tag=10):

@@ -47,49 +47,55 @@ class Rounds:
 
 class LeaderReads:
     """Contexts as (server that asks, "" for this one; context). ``waiting`` ones belong to no round yet; ``sharing``
-    ones share round ``round`` and the read index ``index``."""
+    ones share round ``round`` and the read index ``index``; ``leased`` ones may be answered by the lease alone."""
 
-    __slots__ = ("index", "round", "sharing", "waiting")
+    __slots__ = ("index", "leased", "round", "sharing", "waiting")
 
     def __init__(self) -> None:
+        self.leased: list[tuple[str, int]] = []
         self.waiting: list[tuple[str, int]] = []
         self.sharing: list[tuple[str, int]] = []
         self.round = 0
         self.index = 0
 
     def __len__(self) -> int:
-        return len(self.waiting) + len(self.sharing)
+        return len(self.leased) + len(self.waiting) + len(self.sharing)
 
     def fail(self, raft: Raft) -> None:
         """Leadership has ended."""
-        for asker, context in self.sharing + self.waiting:
+        for asker, context in self.sharing + self.waiting + self.leased:
             answer(raft, asker, context, 0)
+        self.leased = []
         self.waiting = []
         self.sharing = []
 
 
 class FollowerReads:
-    """A follower's contexts: ``waiting`` to be asked about, or ``asked`` under a number of this server's own.
+    """A follower's contexts: ``waiting`` to be asked about (``leased``: those that trust the leader's lease), or
+    ``asked`` under a number of this server's own.
 
     The numbers begin at a random place, so that an answer to a question from before a restart answers nothing.
     """
 
-    __slots__ = ("asked", "number", "waiting")
+    __slots__ = ("asked", "leased", "number", "waiting")
 
     def __init__(self, random: Random) -> None:
+        self.leased: list[int] = []
         self.waiting: list[int] = []
         self.asked: dict[int, tuple[int, list[int]]] = {}
         self.number = random.getrandbits(40) << 20
 
     def __len__(self) -> int:
-        return len(self.waiting) + sum(len(contexts) for _, contexts in self.asked.values())
+        unasked = len(self.waiting) + len(self.leased)
+        return unasked + sum(len(contexts) for _, contexts in self.asked.values())
 
     def fail(self, raft: Raft) -> None:
         """The leader asked is not the leader any more."""
         for _, contexts in self.asked.values():
             raft.read_states += [ReadState(context, 0) for context in contexts]
-        raft.read_states += [ReadState(context, 0) for context in self.waiting]
+        raft.read_states += [ReadState(context, 0) for context in self.waiting + self.leased]
         self.asked = {}
+        self.leased = []
         self.waiting = []
 
 
@@ -100,15 +106,26 @@ def answer(raft: Raft, asker: str, context: int, index: int) -> None:
         raft.read_states.append(ReadState(context, index))
 
 
-def ask(raft: Raft, context: int) -> None:
+def ask(raft: Raft, context: int, lease: bool) -> None:
     """A read of this server's own clients."""
     limit = raft.config.max_pending_reads
     if raft.role is Role.LEADER and len(raft.reads) < limit:
-        raft.reads.waiting.append(("", context))
-    elif raft.role is Role.FOLLOWER and raft.leader_id and len(raft.asked.waiting) < limit:
-        raft.asked.waiting.append(context)
+        reads = raft.reads
+        (reads.leased if lease else reads.waiting).append(("", context))
+    elif raft.role is Role.FOLLOWER and raft.leader_id and len(raft.asked) < limit:
+        asked = raft.asked
+        (asked.leased if lease else asked.waiting).append(context)
     else:
         raft.read_states.append(ReadState(context, 0))
+
+
+def answer_leased(raft: Raft) -> None:
+    """Answers the reads that trust the lease, if it holds; else they take part in a round like all others."""
+    reads = raft.reads
+    if reads.leased and raft.has_lease():
+        leased, reads.leased = reads.leased, []
+        for asker, context in leased:
+            answer(raft, asker, context, raft.log.commit)
 
 
 def start_round(raft: Raft) -> None:
@@ -123,6 +140,10 @@ def share_round(raft: Raft) -> None:
     Before an entry of this term is committed the leader does not know what is committed, so reads wait for that.
     """
     reads = raft.reads
+    if reads.leased:
+        # Nobody vouched for the lease before these were due.
+        reads.waiting += reads.leased
+        reads.leased = []
     if reads.waiting and not reads.sharing and raft.log.commit >= raft.noop_index:
         reads.sharing, reads.waiting = reads.waiting, []
         reads.index = raft.log.commit
@@ -152,7 +173,8 @@ def count_round(raft: Raft) -> None:
 
 def on_read_index_request(raft: Raft, message: ReadIndexRequest) -> None:
     if raft.role is Role.LEADER and len(raft.reads) < raft.config.max_pending_reads:
-        raft.reads.waiting.append((message.sender, message.context))
+        reads = raft.reads
+        (reads.leased if message.lease else reads.waiting).append((message.sender, message.context))
     else:
         answer(raft, message.sender, message.context, 0)
 
@@ -163,13 +185,21 @@ def on_read_index_reply(raft: Raft, message: ReadIndexReply) -> None:
 
 
 def flush(raft: Raft) -> None:
-    """Asks the leader about all contexts that gathered, in one question."""
+    """Asks the leader about all contexts that gathered, in one question of each kind."""
     asked = raft.asked
     if asked.waiting:
-        asked.number += 1
-        asked.asked[asked.number] = (raft.ticks, asked.waiting)
+        _ask_leader(raft, asked.waiting, False)
         asked.waiting = []
-        raft.messages.append(ReadIndexRequest(raft.id, raft.leader_id, raft.term, asked.number))
+    if asked.leased:
+        _ask_leader(raft, asked.leased, True)
+        asked.leased = []
+
+
+def _ask_leader(raft: Raft, contexts: list[int], lease: bool) -> None:
+    asked = raft.asked
+    asked.number += 1
+    asked.asked[asked.number] = (raft.ticks, contexts)
+    raft.messages.append(ReadIndexRequest(raft.id, raft.leader_id, raft.term, asked.number, lease))
 
 
 def expire(raft: Raft) -> None:

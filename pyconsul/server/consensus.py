@@ -362,7 +362,7 @@ class _Read:
         if meta is not None:
             self._done(meta)
         elif self._mode is not ReadMode.STALE and consensus.raft.core.leader_id:
-            consensus.raft.read_index(self)
+            consensus.raft.read_index(self, self._mode is ReadMode.DEFAULT)
         else:
             self._hold()
 

@@ -123,6 +123,7 @@ class RaftLoop:
         self._pump_scheduled = False
         self._saves_in_flight = 0
         self._read_waiters: list[ReadDone] = []
+        self._leased_waiters: list[ReadDone] = []
         self._read_rounds: dict[int, tuple[float, list[ReadDone]]] = {}
         self._read_context = 0
         self._reads_until_applied: list[tuple[int, int, list[ReadDone]]] = []
@@ -172,9 +173,12 @@ class RaftLoop:
             core.role == "leader"
             and self._leader_term_applied == core.term
             and core.applied_index == core.commit_index
-            and self._clock.monotonic() - self._last_tick < LATE_TICKS_MAX * self._tick_seconds
+            and self._is_punctual()
             and core.has_lease()
         )
+
+    def _is_punctual(self) -> bool:
+        return self._clock.monotonic() - self._last_tick < LATE_TICKS_MAX * self._tick_seconds
 
     def propose(self, command: AnyCommand, data: bytes, done: Done) -> None:
         """``done`` gets the result, an ApplyError, LeadershipLostError (fate unknown), NotLeaderError or
@@ -196,10 +200,11 @@ class RaftLoop:
         self.disk_full = full
         self._full_since = self._clock.monotonic()
 
-    def read_index(self, done: ReadDone) -> None:
-        """``done(True)`` once the store holds all that was committed when this was called, as confirmed by a majority;
-        ``done(False)`` when that could not be learnt (ask again)."""
-        self._read_waiters.append(done)
+    def read_index(self, done: ReadDone, lease: bool) -> None:
+        """``done(True)`` once the store holds all that was committed when this was called, as confirmed by a majority
+        (``lease``: as the leader knows, while its lease holds); ``done(False)`` when that could not be learnt (ask
+        again)."""
+        (self._leased_waiters if lease else self._read_waiters).append(done)
         self.wake()
 
     def receive(self, payloads: list[bytes]) -> None:
@@ -263,10 +268,13 @@ class RaftLoop:
         if self._proposals:
             self._propose_all()
         if self._read_waiters:
-            self._read_context += 1
             waiters, self._read_waiters = self._read_waiters, []
-            self._read_rounds[self._read_context] = (self._clock.monotonic(), waiters)
-            core.read_index(self._read_context)
+            core.read_index(self._new_round(waiters))
+        if self._leased_waiters:
+            waiters, self._leased_waiters = self._leased_waiters, []
+            core.read_index(self._new_round(waiters), lease=True)
+        if self._is_punctual():
+            core.answer_leased_reads()
         if core.configuration_index != self._configuration_index:
             # Before anything is sent: those who are no members any more still have to be reached with the news.
             self._configuration_index = core.configuration_index
@@ -276,6 +284,11 @@ class RaftLoop:
             if ready is None:
                 break
             self._handle(ready)
+
+    def _new_round(self, waiters: list[ReadDone]) -> int:
+        self._read_context += 1
+        self._read_rounds[self._read_context] = (self._clock.monotonic(), waiters)
+        return self._read_context
 
     def _configuration_changed(self) -> None:
         servers = self.core.configuration.servers
@@ -436,7 +449,8 @@ class RaftLoop:
         late, self._reads_until_applied = self._reads_until_applied, []
         for _, _, waiters in late:
             _answer_reads(waiters, False)
-        waiting, self._read_waiters = self._read_waiters, []
+        waiting, self._read_waiters = self._read_waiters + self._leased_waiters, []
+        self._leased_waiters = []
         _answer_reads(waiting, False)
 
     def _expire_reads(self, now: float) -> None:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 256 * 1024
 """Size of a chunk on the network: small beside what a heartbeat may wait."""
 
+KEYS_PER_ENTRY = 8
+"""A snapshot of so many keys is worth it for each entry that it saves replaying: writing the state costs time and disk
+by its size, so a large state is written more rarely, and the cost of a write stays the same however many keys exist."""
+
 HOLD_SECONDS = 30.0
 """So long after the last request for it a snapshot, and the log after it, is kept for its receiver."""
 
@@ -72,13 +76,12 @@ class SnapshotWork:
     # Taking
 
     def tick(self, now: float) -> None:
-        """Starts a snapshot when enough was applied since the last: the threshold after the interval, or four times the
-        threshold at any time (else a busy log would grow without bound between intervals)."""
+        """Starts a snapshot when enough was applied since the last (``is_due``)."""
         if self._taking is not None or self.installing:
             return
-        applied = self.raft.core.applied_index
-        since = applied - self.last_index
-        if since >= self.threshold and (now - self._last_taken >= self.interval_seconds or since >= 4 * self.threshold):
+        since = self.raft.core.applied_index - self.last_index
+        rested = now - self._last_taken >= self.interval_seconds
+        if is_due(since, len(self.raft.machine.store.kv), self.threshold, rested):
             self._last_taken = now
             self._taking = asyncio.get_running_loop().create_task(self._take())
 
@@ -239,6 +242,18 @@ class SnapshotWork:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         self._executor.shutdown(wait=False)
+
+
+def is_due(since: int, keys: int, threshold: int, rested: bool) -> bool:
+    """Whether to take a snapshot ``since`` entries after the last one, with so many ``keys``; ``rested``: the interval
+    since the last one is over.
+
+    The threshold (or an eighth of the keys, if that is more) after the interval; four times the threshold (or a quarter
+    of the keys) at any time, else a busy log would grow without bound between intervals.
+    """
+    wanted = max(threshold, keys // KEYS_PER_ENTRY)
+    most = max(4 * threshold, 2 * keys // KEYS_PER_ENTRY)
+    return since >= most or (rested and since >= wanted)
 
 
 def restore_newest(storage: RaftStorage, logger: logging.Logger) -> StateMachine:

@@ -84,6 +84,21 @@ class Files:
     def truncate(self, handle: int, size: int) -> None:
         os.ftruncate(handle, size)
 
+    def reserve(self, handle: int, offset: int, size: int) -> bool:
+        """Makes the file at least ``offset + size`` bytes long, the new ones zeros with room on the disk for them.
+
+        False: there is no such room, or this system cannot do that; the file may have become longer by some zeros.
+        """
+        if not hasattr(os, "posix_fallocate"):
+            return False
+        try:
+            os.posix_fallocate(handle, offset, size)
+        except OSError as error:
+            if error.errno in (*FULL, errno.EINVAL, errno.EOPNOTSUPP):
+                return False
+            raise
+        return True
+
     def sync(self, handle: int) -> None:
         """Data and size of the file are on the disk when this returns."""
         os.fdatasync(handle)

@@ -26,13 +26,18 @@ class _File:
 
     def __init__(self) -> None:
         self.now = bytearray()
-        self.synced = b""
+        self.synced = bytearray()
         self.unsynced: list[tuple[int, bytes | None]] = []
         self.locked = False
 
 
 class MemoryFiles(Files):
-    """See above. Two ``RaftStorage`` over one object see the same files and the same locks."""
+    """See above. Two ``RaftStorage`` over one object see the same files and the same locks.
+
+    ``reserves``: whether room can be reserved; in memory nothing is gained by it, but a crash may leave the zeros.
+    """
+
+    reserves = False
 
     def __init__(self) -> None:
         self._names: dict[Path, _File] = {}
@@ -59,7 +64,7 @@ class MemoryFiles(Files):
                         _resize(data, offset)
                 else:
                     _write_sectors(data, offset, change, keep)
-            file.now, file.synced, file.unsynced, file.locked = data, bytes(data), [], False
+            file.now, file.synced, file.unsynced, file.locked = data, bytearray(data), [], False
 
     def kill(self) -> None:
         """The process stops and the machine goes on: everything written stays, locks and handles are gone."""
@@ -75,7 +80,7 @@ class MemoryFiles(Files):
         """Changes bytes on the disk behind everybody's back."""
         file = self._find(path)
         file.now[offset : offset + len(data)] = data
-        file.synced = bytes(file.now)
+        file.synced = bytearray(file.now)
 
     def make_dir(self, path: Path) -> None:
         pass
@@ -113,9 +118,7 @@ class MemoryFiles(Files):
 
     def write(self, handle: int, data: bytes | memoryview, offset: int) -> int:
         file = self._handles[handle]
-        if offset > len(file.now):
-            _resize(file.now, offset)
-        file.now[offset : offset + len(data)] = data
+        _write(file.now, offset, data)
         file.unsynced.append((offset, bytes(data)))
         return len(data)
 
@@ -124,11 +127,22 @@ class MemoryFiles(Files):
         _resize(file.now, size)
         file.unsynced.append((size, None))
 
+    def reserve(self, handle: int, offset: int, size: int) -> bool:
+        if not self.reserves:
+            return False
+        file = self._handles[handle]
+        if offset + size > len(file.now):
+            _resize(file.now, offset + size)
+            file.unsynced.append((offset + size, None))
+        return True
+
     def sync(self, handle: int) -> None:
         file = self._handles[handle]
-        if not file.unsynced:
-            return
-        file.synced = bytes(file.now)
+        for offset, change in file.unsynced:  # costs what was written, not what the file holds
+            if change is None:
+                _resize(file.synced, offset)
+            else:
+                _write(file.synced, offset, change)
         file.unsynced.clear()
 
     def close(self, handle: int) -> None:
@@ -182,6 +196,12 @@ def _resize(data: bytearray, size: int) -> None:
         del data[size:]
     else:
         data.extend(bytes(size - len(data)))
+
+
+def _write(file: bytearray, offset: int, data: bytes | memoryview) -> None:
+    if offset > len(file):
+        _resize(file, offset)
+    file[offset : offset + len(data)] = data
 
 
 def _write_sectors(data: bytearray, offset: int, change: bytes, keep: Callable[[], bool]) -> None:

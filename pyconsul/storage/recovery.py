@@ -25,6 +25,7 @@ from pyconsul.storage.segment import (
     decode_header,
     read_batches,
     was_followed,
+    written_bytes,
 )
 from pyconsul.storage.terms import UNKNOWN
 
@@ -137,7 +138,7 @@ class Replay:
         elif was_followed(data, header, damage):
             why = "a later batch follows, so this was on disk"
         else:
-            self.torn_bytes = len(data) - damage.start
+            self.torn_bytes = written_bytes(data) - damage.start
             return
         raise self.corruption(path, damage.offset, f"{damage.reason} ({why})") from damage
 

@@ -31,7 +31,8 @@ COMMIT_FRAME_BYTES = FRAME_BYTES + COMMIT_BYTES
 MAX_PAYLOAD_BYTES = 64 << 20
 MAX_BATCH_BYTES = 256 << 20
 MAX_SEGMENT_BYTES = 512 << 20  # the largest size at which a segment may still take one more batch
-MAX_FILE_BYTES = MAX_SEGMENT_BYTES + MAX_BATCH_BYTES
+RESERVED_BYTES = 1 << 20  # by which a segment is made longer at once, ahead of what is written
+MAX_FILE_BYTES = MAX_SEGMENT_BYTES + MAX_BATCH_BYTES + RESERVED_BYTES
 
 # Kinds of frames. 0 is none, so that zeros are never a frame.
 HARD_STATE = 1  # term: term; index: commit index; payload: the vote
@@ -149,6 +150,12 @@ def encode_batch(
     return b"".join((body, crc_of(crc(seal, crc(head, salt))), head, seal))
 
 
+def written_bytes(data: bytes) -> int:
+    """Where the zeros begin that were reserved and not written yet. (A batch that was may end in a few zeros, but does
+    not consist of them.)"""
+    return len(data.rstrip(b"\0"))
+
+
 def read_batches(data: bytes, header: SegmentHeader) -> Iterator[Batch]:
     """All batches of a segment file. Raises Damage at the first byte that is not as written.
 
@@ -156,11 +163,12 @@ def read_batches(data: bytes, header: SegmentHeader) -> Iterator[Batch]:
     """
     salt = header.salt
     size = len(data)
+    written = written_bytes(data)
     view = memoryview(data)
     unpack, crc = FRAME.unpack_from, crc32
     position = HEADER_BYTES
     sequence = header.sequence
-    while position < size:
+    while position < written:
         start = position
         frames: list[FrameTuple] = []
         while True:
@@ -195,6 +203,7 @@ def was_followed(data: bytes, header: SegmentHeader, damage: Damage) -> bool:
     A commit record holds the segment's id, which occurs nowhere else after the header; so each candidate is found by
     a search for it, and then checked in full.
     """
+    written = written_bytes(data)
     at = data.find(header.id, damage.start)
     while at != -1:
         marker = at - FRAME_BYTES
@@ -205,7 +214,7 @@ def was_followed(data: bytes, header: SegmentHeader, damage: Damage) -> bool:
                 kind == COMMIT
                 and length == _COMMIT.size
                 and crc32(data[marker + 4 : end], header.salt) == want
-                and (sequence > damage.sequence or (start == damage.start and end < len(data)))
+                and (sequence > damage.sequence or (start == damage.start and end < written))
             ):
                 return True
         at = data.find(header.id, at + 1)

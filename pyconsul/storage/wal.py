@@ -19,7 +19,9 @@ from pyconsul.storage.segment import (
     CONTINUE,
     FLAG_CLOSED,
     HEADER_BYTES,
+    MAX_FILE_BYTES,
     MAX_SEGMENT_BYTES,
+    RESERVED_BYTES,
     RESET,
     SegmentHeader,
     encode_batch,
@@ -32,7 +34,8 @@ CLOSED = -1
 class Wal:
     """The open log. Invariants:
 
-    - the last of ``segments`` is the one written to; every byte of it before ``_end`` is synced, none is after it;
+    - the last of ``segments`` is the one written to; every byte of it before ``_end`` is synced, what follows are zeros
+      (or nothing); no room is asked for before ``_end`` passes ``_reserved``;
     - ``terms`` and ``hard_state`` describe what is on disk, except for ``_reset``: the log goes on after a snapshot
       that is on disk already, and the next batch will say so.
     """
@@ -54,6 +57,7 @@ class Wal:
         self._guard = guard
         self._sequence = found.sequence
         self._end = found.end
+        self._reserved = found.end
         self._reset: tuple[int, int] | None = None  # (index, term)
         self._void_to = 0  # index of the last reset
         self._handle = CLOSED
@@ -172,6 +176,8 @@ class Wal:
         )
         try:
             with self._guard.change("write to", segment.path):
+                if self._end + len(batch) > self._reserved:
+                    self._reserve(len(batch))
                 write_all(self._files, self._handle, batch, self._end)
         except DiskFullError:
             self._take_back()
@@ -183,8 +189,16 @@ class Wal:
         if position is not None:
             self._reset_is_written()
 
+    def _reserve(self, batch_bytes: int) -> None:
+        """Makes room for this batch and many after it: a sync need not store a new size of the file then. Where that
+        cannot be had (the disk is nearly full) batches are simply appended to this segment."""
+        size = batch_bytes + min(RESERVED_BYTES, self.segment_bytes)
+        given = self._files.reserve(self._handle, self._end, size)
+        self._reserved = self._end + size if given else MAX_FILE_BYTES
+
     def _take_back(self) -> None:
         """Part of a batch may have been written. The cut is synced, so that no later batch can be followed by rests."""
+        self._reserved = self._end
         with self._guard.final("cut off an unfinished write to", self.segments[-1].path):
             self._files.truncate(self._handle, self._end)
             self._files.sync(self._handle)
@@ -211,7 +225,7 @@ class Wal:
         if self._handle != CLOSED:
             self._files.close(self._handle)
         self._handle = handle
-        self._end = len(data)
+        self._end = self._reserved = len(data)
         self._sequence += 1
         self.segments.append(Segment(path, header))
         if self._reset is not None:

@@ -183,6 +183,8 @@ def _set_exception(future: asyncio.Future[Any], error: Exception) -> None:
 class SimFiles(MemoryFiles):
     """The disk of one server. Every operation that changes something is a step before and after which it may die."""
 
+    reserves = True
+
     def __init__(self) -> None:
         super().__init__()
         self.operations = 0
@@ -200,6 +202,9 @@ class SimFiles(MemoryFiles):
 
     def create(self, path: Path) -> int:
         return int(self._step("create", lambda: MemoryFiles.create(self, path)))
+
+    def reserve(self, handle: int, offset: int, size: int) -> bool:
+        return bool(self._step("reserve", lambda: MemoryFiles.reserve(self, handle, offset, size)))
 
     def write(self, handle: int, data: bytes | memoryview, offset: int) -> int:
         return int(self._step("write", lambda: MemoryFiles.write(self, handle, data, offset)))

@@ -244,3 +244,62 @@ def test_after_an_attempted_transfer_there_is_no_lease_in_the_term() -> None:
 def test_followers_and_leaders_without_check_quorum_have_no_lease() -> None:
     assert not Bench().raft.has_lease()
     assert not Bench(check_quorum=False).lead().raft.has_lease()
+
+
+def test_6_4_1_the_lease_answers_without_a_round_when_the_driver_vouches_for_it() -> None:
+    bench = Bench().lead()
+    bench.raft.read_index(7, lease=True)
+    bench.raft.step(ReadIndexRequest("b", "a", 2, 55, True))
+    bench.raft.answer_leased_reads()
+    assert bench.drain().reads == [ReadState(7, 2)]
+    assert bench.take(ReadIndexReply) == [ReadIndexReply("a", "b", 2, 55, 2)]
+    assert bench.take(AppendRequest) == []
+
+
+def test_6_4_1_reads_by_a_lease_that_nobody_vouches_for_wait_for_a_round() -> None:
+    bench = Bench().lead()
+    bench.raft.read_index(7, lease=True)
+    assert bench.drain().reads == []
+    bench.raft.answer_leased_reads()
+    assert bench.drain().reads == []
+    bench.ack("b")
+    assert bench.reads == [ReadState(7, 2)]
+
+
+def test_6_4_1_reads_by_a_lease_that_is_over_wait_for_a_round() -> None:
+    bench = Bench().lead()
+    bench.tick(bench.raft.config.lease_ticks)
+    assert not bench.raft.has_lease()
+    bench.raft.read_index(7, lease=True)
+    bench.raft.answer_leased_reads()
+    assert bench.drain().reads == []
+    bench.ack("b")
+    assert bench.reads == [ReadState(7, 2)]
+
+
+def test_a_follower_asks_for_reads_by_the_lease_apart_from_others() -> None:
+    bench = Bench()
+    bench.append(1, (1, 1))
+    bench.raft.read_index(1)
+    bench.raft.read_index(2, lease=True)
+    bench.raft.read_index(3, lease=True)
+    confirmed, leased = bench.take(ReadIndexRequest)
+    assert (confirmed.lease, leased.lease) == (False, True)
+    bench.raft.step(ReadIndexReply("b", "a", 1, leased.context, 8))
+    assert bench.drain().reads == [ReadState(2, 8), ReadState(3, 8)]
+
+
+def test_reads_by_the_lease_end_with_the_leader_and_are_bounded() -> None:
+    bench = Bench(max_pending_reads=2).lead()
+    for context in (1, 2, 3):
+        bench.raft.read_index(context, lease=True)
+    bench.raft.step(AppendRequest("b", "a", 3, 2, 2, 0, [], 1))
+    assert sorted(state.context for state in bench.drain().reads) == [1, 2, 3]
+    assert {state.index for state in bench.reads} == {0}
+    follower = Bench(max_pending_reads=2)
+    follower.append(1, (1, 1))
+    for context in (1, 2, 3):
+        follower.raft.read_index(context, lease=True)
+    assert follower.drain().reads == [ReadState(3, 0)]
+    follower.append(2, (1, 1), sender="c")
+    assert sorted(state.context for state in follower.drain().reads) == [1, 2, 3]

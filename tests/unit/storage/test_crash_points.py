@@ -22,7 +22,7 @@ from pyconsul.storage.wal import Wal
 ROOT = Path("/data/raft")
 SEGMENT_BYTES = 900
 CONFIGURATION = Configuration((Server("a", "127.0.0.1:8300", True),))
-CHANGES = ("create", "write", "truncate", "sync", "rename", "remove", "sync_dir")
+CHANGES = ("create", "reserve", "write", "truncate", "sync", "rename", "remove", "sync_dir")
 
 
 class Stopped(BaseException):
@@ -53,6 +53,12 @@ def _counted(name: str) -> Callable[..., object]:
 
 for _name in CHANGES:
     setattr(StoppingFiles, _name, _counted(_name))
+
+
+class ReservingFiles(StoppingFiles):
+    """As on a real disk: segments are longer than what is written to them."""
+
+    reserves = True
 
 
 class State:
@@ -171,13 +177,13 @@ def entries(term: int, first: int, last: int, size: int = 20) -> list[Entry]:
     return [Entry(term, index, index % 3, b"%d:%d " % (term, index) * (size // 5)) for index in range(first, last + 1)]
 
 
-def _all_points() -> int:
-    files = StoppingFiles()
+def _all_points(kind: type[StoppingFiles]) -> int:
+    files = kind()
     Story(files).tell()
     return files.count
 
 
-POINTS = _all_points()
+POINTS = _all_points(StoppingFiles)
 
 
 def keepers() -> dict[str, Callable[[], Callable[[], bool]]]:
@@ -224,10 +230,12 @@ def stop_everywhere(kind: type[StoppingFiles], keeping: str, points: int) -> Non
         assert storage.recovered.torn_bytes == 0
 
 
+@pytest.mark.parametrize("kind", [StoppingFiles, ReservingFiles])
 @pytest.mark.parametrize("keeping", keepers())
-def test_every_stop_leaves_the_old_or_the_new_state(keeping: str) -> None:
-    assert POINTS > 100
-    stop_everywhere(StoppingFiles, keeping, POINTS)
+def test_every_stop_leaves_the_old_or_the_new_state(keeping: str, kind: type[StoppingFiles]) -> None:
+    points = _all_points(kind)
+    assert points > 100
+    stop_everywhere(kind, keeping, points)
 
 
 @pytest.mark.parametrize("forgotten", ["sync", "sync_dir", "reset", "hard state", "supersede"])

@@ -58,6 +58,7 @@ def _checked(name: str) -> Callable[..., object]:
 
 
 for _name in (
+    "reserve",
     "create",
     "truncate",
     "sync",
@@ -359,3 +360,18 @@ def test_receiving_on_a_full_disk_starts_again_later() -> None:
         storage.snapshots.receive(META, 3, b"def")
     assert whole_disk(files) == before
     assert storage.snapshots.receive(META, 3, b"def") == 0
+
+
+def test_room_that_cannot_be_reserved_is_done_without_and_a_broken_disk_is_told() -> None:
+    files = FaultyFiles()  # in memory no room can be reserved
+    storage = RaftStorage.open(ROOT, files)
+    files.calls.clear()
+    storage.save(HardState(1, "me", 0), entries(1, 2))
+    storage.save(None, entries(3, 9))
+    assert files.calls == ["reserve", "write", "sync", "write", "sync"]
+    files = FaultyFiles()
+    storage = RaftStorage.open(ROOT, files)
+    files.fail("reserve", errno.EIO)
+    with pytest.raises(StorageError, match="cannot write to .*: Input/output error"):
+        storage.save(HardState(1, "me", 0), entries(1, 2))
+    assert storage.failed is not None

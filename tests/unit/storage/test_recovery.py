@@ -61,23 +61,40 @@ def batch_starts(data: bytes) -> list[int]:
     return [batch.start for batch in read_batches(data, header)]
 
 
-def test_the_last_batch_torn_at_every_byte() -> None:
+reserved = pytest.mark.parametrize("reserved", [0, 3000], ids=["no room reserved", "room reserved"])
+"""Zeros behind what was written."""
+
+
+def torn_bytes(data: bytes, last: int) -> int:
+    """Of a file whose last whole batch ends at ``last``."""
+    return max(0, len(data.rstrip(b"\0")) - last)
+
+
+@reserved
+def test_the_last_batch_torn_at_every_byte(reserved: int) -> None:
     files = written()
     [path] = segments(files)
     data = files.contents(path)
     last = batch_starts(data)[-1]
-    for size in range(last, len(data)):
-        replace(files, path, data[:size])
+    for size in range(last, len(data.rstrip(b"\0")) if reserved else len(data)):
+        replace(files, path, data[:size] + bytes(reserved))
         storage = RaftStorage.open(ROOT, files)
-        assert storage.recovered.torn_bytes == size - last
+        assert storage.recovered.torn_bytes == torn_bytes(data[:size], last)
         assert storage.recovered.hard_state == HardState(4, "me", 3)
         assert storage.recovered.entries == entries(1, 1, 3) + entries(4, 4, 6)
         assert files.contents(path)[:last] == data[:last]
-        assert len(files.contents(path)) == last + COMMIT_FRAME_BYTES
+        assert len(files.contents(path).rstrip(b"\0")) in range(
+            last + COMMIT_FRAME_BYTES - 5, last + COMMIT_FRAME_BYTES
+        )
+        files.kill()
+        storage = RaftStorage.open(ROOT, files)
+        assert storage.recovered.torn_bytes == 0
+        assert storage.recovered.entries == entries(1, 1, 3) + entries(4, 4, 6)
         files.kill()
 
 
-def test_the_last_batch_with_any_sector_missing() -> None:
+@reserved
+def test_the_last_batch_with_any_sector_missing(reserved: int) -> None:
     files = MemoryFiles()
     storage = RaftStorage.open(ROOT, files)
     storage.save(HardState(1, "me", 0), entries(1, 1, 1))
@@ -88,10 +105,11 @@ def test_the_last_batch_with_any_sector_missing() -> None:
     files.kill()
     for sector in range(len(before) // 512, (len(data) + 511) // 512):
         start, end = max(sector * 512, len(before)), min(sector * 512 + 512, len(data))
-        replace(files, path, data[:start] + bytes(end - start) + data[end:])
+        torn = data[:start] + bytes(end - start) + data[end:]
+        replace(files, path, torn + bytes(reserved))
         storage = RaftStorage.open(ROOT, files)
         assert storage.recovered.entries == entries(1, 1, 1)
-        assert storage.recovered.torn_bytes == len(data) - len(before)
+        assert storage.recovered.torn_bytes == torn_bytes(torn, len(before))
         files.kill()
 
 
@@ -108,11 +126,13 @@ def test_the_log_goes_on_after_a_cut() -> None:
     assert storage.recovered.torn_bytes == 0
 
 
+@reserved
 @pytest.mark.parametrize("value", [0x01, 0x80, 0xFF])
-def test_any_changed_byte_before_the_last_batch_is_refused(value: int) -> None:
+def test_any_changed_byte_before_the_last_batch_is_refused(value: int, reserved: int) -> None:
     files = written()
     [path] = segments(files)
     data = files.contents(path)
+    replace(files, path, data + bytes(reserved))
     for at in range(batch_starts(data)[-1]):
         files.damage(path, at, bytes([data[at] ^ value]))
         with pytest.raises(CorruptionError) as caught:
