@@ -8,7 +8,9 @@ import re
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from peers import Peer, Server
 
@@ -74,6 +76,26 @@ def fdatasync_seconds(folder: Path, count: int = 300) -> float:
     return sorted(times)[len(times) // 2]
 
 
+class _Waiter(asyncio.Protocol):
+    """One blocking read; ``answered`` is done when the first bytes of its answer are there."""
+
+    def __init__(self, request: bytes, answered: Callable[[], None]) -> None:
+        self._request = request
+        self._answered = answered
+        self._transport: asyncio.WriteTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.WriteTransport, transport)
+        self._transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self._answered()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
 async def wake_seconds(peer: Peer, server: Server, watchers: int) -> float:
     """From one write to the last of so many blocking reads of its key that it wakes."""
     server.request("PUT", peer.key_path("watched"), peer.put_body(b"before"))
@@ -86,25 +108,30 @@ async def wake_seconds(peer: Peer, server: Server, watchers: int) -> float:
         index = re.search(r"x-consul-index: (\d+)", head)
         writer.close()
         path = peer.key_path("watched") + f"?index={index[1] if index else 0}&wait=60s"
-    connections = []
+    loop = asyncio.get_running_loop()
+    request = f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+    ends: list[float] = []
+    all_there = asyncio.Event()
+
+    def answered() -> None:
+        ends.append(time.perf_counter())
+        if len(ends) == watchers:
+            all_there.set()
+
+    waiters: list[_Waiter] = []
     for _ in range(watchers):
-        reader, writer = await asyncio.open_connection(server.address, server.http_port)
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
-        connections.append((reader, writer))
+        _, waiter = await loop.create_connection(lambda: _Waiter(request, answered), server.address, server.http_port)
+        waiters.append(waiter)
     await asyncio.sleep(1.0)  # all of them wait now
+    # etcd sends the head of its answer at once
+    ends.clear()
+    all_there.clear()
     begin = time.perf_counter()
-    await asyncio.get_running_loop().run_in_executor(
-        None, server.request, "PUT", peer.key_path("watched"), peer.put_body(b"after")
-    )
-
-    async def answered(reader: asyncio.StreamReader) -> float:
-        await reader.readuntil(b"\r\n\r\n")
-        return time.perf_counter()
-
-    ends = await asyncio.wait_for(asyncio.gather(*(answered(reader) for reader, _ in connections)), 60)
-    for _, writer in connections:
-        writer.close()
-    return max(ends) - begin
+    await loop.run_in_executor(None, server.request, "PUT", peer.key_path("watched"), peer.put_body(b"after"))
+    await asyncio.wait_for(all_there.wait(), 60)
+    for waiter in waiters:
+        waiter.close()
+    return ends[watchers - 1] - begin
 
 
 async def fill(peer: Peer, server: Server, prefix: str, count: int, value: bytes, pipelined: int = 64) -> None:

@@ -19,6 +19,7 @@ from pyconsul.errors import DiskFullError, RpcError, StorageError
 from pyconsul.fsm.apply import StateMachine
 from pyconsul.fsm.snapshot import write_snapshot
 from pyconsul.net.rpc import RpcFailure
+from pyconsul.raft import on_read
 from pyconsul.raft.core import Raft
 from pyconsul.raft.messages import HardState, ReadState, Ready, SnapshotMeta
 from pyconsul.server import consensus, disk_writer, forward, leader, lock_delays, raft_loop, session_timers
@@ -193,6 +194,17 @@ def default_reads_do_not_wait_for_what_is_committed(patch: Patch) -> None:
 @bug
 def default_reads_need_no_lease(patch: Patch) -> None:
     patch.setattr(RaftLoop, "lease_is_valid", property(lambda self: self.leads_and_caught_up))
+
+
+@bug
+def a_leader_answers_for_its_followers_without_a_lease(patch: Patch) -> None:
+    def hasty(raft: Raft) -> None:
+        reads = raft.reads
+        leased, reads.leased = reads.leased, []
+        for asker, context in leased:
+            on_read.answer(raft, asker, context, raft.log.commit)
+
+    patch.setattr(on_read, "answer_leased", hasty)
 
 
 @bug

@@ -372,6 +372,6 @@ def test_room_that_cannot_be_reserved_is_done_without_and_a_broken_disk_is_told(
     files = FaultyFiles()
     storage = RaftStorage.open(ROOT, files)
     files.fail("reserve", errno.EIO)
-    with pytest.raises(StorageError, match="cannot write to .*: Input/output error"):
+    with pytest.raises(StorageError, match=r"cannot write to .*: Input/output error"):
         storage.save(HardState(1, "me", 0), entries(1, 2))
     assert storage.failed is not None
