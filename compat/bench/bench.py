@@ -47,6 +47,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--peer", action="append", default=[], metavar="consul=PATH")
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--add", type=Path, metavar="FILE", help="results.json of an earlier run, to be shown as well")
     parser.add_argument("--folder", type=Path, help="where the servers keep their data (default: a temporary folder)")
     arguments = parser.parse_args(argv)
     wanted = [*arguments.peers.split(","), *(text.partition("=")[0] for text in arguments.peer)]
@@ -58,6 +59,9 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory(dir=arguments.folder) as root:
         settings = Settings(arguments.tiny)
         results = measure(arguments.groups.split(","), makers, arguments.rounds, settings, Path(root))
+    if arguments.add:
+        for name, rows in json.loads(arguments.add.read_text(encoding="utf-8")).items():
+            results[name] = rows | results.get(name, {})
     how = f"medians of {arguments.rounds} rounds, load from the same machine"
     text = f"{report.machine()}; {how}\n\n{report.table(results)}"
     print(text)

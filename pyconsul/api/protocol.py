@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 from collections import deque
 from collections.abc import Coroutine
@@ -64,7 +65,7 @@ class HttpProtocol(asyncio.Protocol):
 
     __slots__ = (
         "_answer", "_app", "_backlog", "_began_s", "_body", "_chunked", "_closing", "_current", "_discard",
-        "_feeding", "_from", "_head_bytes", "_head_done", "_head_size", "_headers", "_held", "_http_1_0",
+        "_feeding", "_file", "_from", "_head_bytes", "_head_done", "_head_size", "_headers", "_held", "_http_1_0",
         "_in_message", "_keep_alive", "_loop", "_method", "_out", "_out_bytes", "_parser", "_paused", "_peer",
         "_reading", "_refused", "_server", "_target", "_task", "_transport", "_wants_continue", "counted",
         "message_began_s", "progress_s", "stuck_bytes", "stuck_since_s",
@@ -75,6 +76,7 @@ class HttpProtocol(asyncio.Protocol):
         self._app = server.app
         self._loop = server.loop
         self._transport: asyncio.Transport | None = None
+        self._file = -1
         self._peer = ""
         self._parser = httptools.HttpRequestParser(self)
         self._headers: dict[bytes, bytes] = {}
@@ -106,6 +108,8 @@ class HttpProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)
         self._transport = transport
+        sock = transport.get_extra_info("socket")
+        self._file = sock.fileno() if sock is not None else -1
         name = transport.get_extra_info("peername")
         if isinstance(name, tuple):
             self._peer = name[0]
@@ -454,7 +458,23 @@ class HttpProtocol(asyncio.Protocol):
             data = out[0] if len(out) == 1 else b"".join(out)
             out.clear()
             self._out_bytes = 0
-            self._transport.write(data)
+            self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        """Writes at once what the socket takes. The transport would collect the answers of all connections until the
+        end of the loop's turn, and the clients would stand idle meanwhile."""
+        transport = self._transport
+        if transport is None:
+            return
+        if self._file >= 0 and not transport.get_write_buffer_size() and not transport.is_closing():
+            try:
+                sent = os.write(self._file, data)
+            except OSError:
+                sent = 0  # full, or broken: the transport finds out which
+            if sent == len(data):
+                return
+            data = data[sent:]
+        transport.write(data)
 
     def _flush(self) -> None:
         if self._out:
