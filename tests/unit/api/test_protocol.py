@@ -364,6 +364,19 @@ async def test_a_client_that_reads_nothing_stops_its_own_answers_and_is_cut_off(
         await here.until(lambda: not here.server.connections, "the connection is gone")
 
 
+async def test_answers_that_a_socket_takes_in_parts_arrive_whole_and_in_order() -> None:
+    async with site() as here:
+        values = [bytes([65 + number]) * 500_000 for number in range(10)]
+        for number, value in enumerate(values):
+            await here.backend.consensus.write(KVSet(b"k%d" % number, value))
+        peer = await here.connect()
+        peer.writer.write(b"".join(b"GET /v1/kv/k%d?raw HTTP/1.1\r\nHost: x\r\n\r\n" % n for n in range(10)))
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await here.until(lambda: bool(here.server.stuck), "the server waits for the client")
+        peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        assert [(await peer.answer())[2] for _ in values] == values
+
+
 async def test_the_answer_is_not_lost_when_the_client_ends_its_side() -> None:
     async with site() as here:
         peer = await here.connect()
