@@ -21,7 +21,7 @@ from pyconsul.api.response import (
     Response,
     json_bytes,
 )
-from pyconsul.codec.json import encode_entry, encode_key
+from pyconsul.codec.json import encode_entries, encode_entry, encode_keys
 from pyconsul.codec.numbers import parse_uint
 from pyconsul.errors import CallerError, DecodeError
 from pyconsul.fsm.commands import AnyCommand, KVCas, KVDelete, KVDeleteCas, KVDeleteTree, KVLock, KVSet, KVUnlock
@@ -85,7 +85,7 @@ class ListRead:
         head = read_head(index, meta)
         if not entries:
             return Response(404, b"", head)
-        return Response(200, b"[%b]" % b",".join(map(encode_entry, entries)), JSON_HEAD + head, True)
+        return Response(200, encode_entries(entries), JSON_HEAD + head, True)
 
 
 class KeysRead(ListRead):
@@ -102,7 +102,7 @@ class KeysRead(ListRead):
         names = store.kv.keys(self.prefix, self.separator)
         if not names and self.prefix:
             return Response(404, b"", head)
-        return Response(200, b"[%b]" % b",".join(map(encode_key, names)), JSON_HEAD + head, True)
+        return Response(200, encode_keys(names), JSON_HEAD + head, True)
 
 
 def get(api: Api, request: Request) -> Answer:

@@ -11,6 +11,7 @@ import codecs
 import json as _json
 import re
 from binascii import b2a_base64
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -28,7 +29,6 @@ _MARKUP = (
     (b"\xe2\x80\xa8", b"\\u2028"),
     (b"\xe2\x80\xa9", b"\\u2029"),
 )
-_needs_escape = re.compile(rb"[<>&]|\xe2\x80[\xa8\xa9]").search
 _is_plain = re.compile(rb"[ -!#-%\'-;=?-\[\]-\x7f]*").fullmatch
 _encode = msgspec.json.Encoder().encode
 
@@ -36,7 +36,7 @@ _encode = msgspec.json.Encoder().encode
 def encode(value: object) -> bytes:
     """Compact JSON of dicts, lists, texts, numbers, None; fields in the order of the dict."""
     data = _encode(value)
-    if _needs_escape(data):
+    if b"<" in data or b">" in data or b"&" in data or b"\xe2\x80" in data:
         for letter, escaped in _MARKUP:
             data = data.replace(letter, escaped)
     return data
@@ -53,12 +53,15 @@ def _replace_each_byte(error: UnicodeError) -> tuple[str, int]:
     return "\ufffd", error.start + 1
 
 
-codecs.register_error("pyconsul.replace-each-byte", _replace_each_byte)
+GO_TEXT = "pyconsul.replace-each-byte"
+"""Error handler of ``bytes.decode``: each byte that is not UTF-8 becomes one U+FFFD, as in Go."""
+
+codecs.register_error(GO_TEXT, _replace_each_byte)
 
 
 def to_text(data: bytes) -> str:
     """UTF-8 to text; each byte that does not fit becomes one U+FFFD, as in Go."""
-    return data.decode("utf-8", "pyconsul.replace-each-byte")
+    return data.decode("utf-8", GO_TEXT)
 
 
 def encode_key(key: bytes) -> bytes:
@@ -84,6 +87,42 @@ def encode_entry(entry: KVEntry, value_shown: bool = True) -> bytes:
         entry.create_index,
         entry.modify_index,
     )
+
+
+class _Shown(msgspec.Struct, gc=False, omit_defaults=False):
+    """A KV entry as JSON; its fields are those of ``encode_entry``, in their order."""
+
+    LockIndex: int
+    Key: str
+    Flags: int
+    Value: bytes | None
+    Session: str | msgspec.UnsetType
+    CreateIndex: int
+    ModifyIndex: int
+
+
+def encode_entries(entries: Iterable[KVEntry]) -> bytes:
+    """A list of KV entries, the same bytes as ``encode_entry`` of each, in half the time when they are many."""
+    unset = msgspec.UNSET
+    return encode(
+        [
+            _Shown(
+                entry.lock_index,
+                entry.key.decode("utf-8", GO_TEXT),
+                entry.flags,
+                entry.value or None,
+                entry.session or unset,
+                entry.create_index,
+                entry.modify_index,
+            )
+            for entry in entries
+        ]
+    )
+
+
+def encode_keys(names: Iterable[bytes]) -> bytes:
+    """A list of names of keys."""
+    return encode(list(map(to_text, names)))
 
 
 class _Refused(ValueError):

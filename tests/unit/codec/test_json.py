@@ -120,3 +120,25 @@ def test_user_events() -> None:
     assert b"nf" not in bare and b"\xa1p" not in bare
     with pytest.raises(DecodeError):
         decode_user_event(b"\x91", 1)
+
+
+ENTRIES = st.lists(
+    st.builds(
+        KVEntry,
+        st.one_of(st.binary(max_size=20), st.text(max_size=20).map(str.encode)),
+        st.binary(max_size=30),
+        st.integers(0, 2**64 - 1),
+        st.integers(0, 2**63),
+        st.integers(0, 2**63),
+        st.integers(0, 2**63),
+        st.text("abcdef-<>&", max_size=8),
+    ),
+    max_size=6,
+)
+
+
+@given(ENTRIES)
+def test_a_list_of_entries_is_the_entries_one_by_one(entries: list[KVEntry]) -> None:
+    assert json.encode_entries(entries) == b"[%b]" % b",".join(map(json.encode_entry, entries))
+    names = [entry.key for entry in entries]
+    assert json.encode_keys(names) == b"[%b]" % b",".join(map(json.encode_key, names))
