@@ -119,7 +119,8 @@ def _run_child(context: Context, events: queue.SimpleQueue[tuple[str, int]]) -> 
         return value != 0
     if event == "signal":
         _say(context, "Shutdown triggered, killing child")
-        child.send_signal(value)
+        if value != signal.SIGTERM:  # which it gets next, and once is enough
+            child.send_signal(value)
     else:
         _say(context, "Lock lost, killing child")
     return _end_child(context, child)
