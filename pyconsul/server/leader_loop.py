@@ -65,8 +65,6 @@ class LeaderLoop:
         self._wanted.set()
 
     async def run(self) -> None:
-        if self._raft.machine.store.autopilot_config() is None:
-            await self._write(AutopilotConfigSet({**DEFAULTS, **self._config.autopilot}, 0))
         membership = self._membership()
         if membership is not None:
             membership.leader_elected(self._config.node_name)
@@ -77,6 +75,8 @@ class LeaderLoop:
             if self._wanted.is_set() or now >= reconcile_at:
                 self._wanted.clear()
                 reconcile_at = now + RECONCILE_SECONDS
+                if self._raft.machine.store.autopilot_config() is None:
+                    await self._act(AutopilotConfigSet({**DEFAULTS, **self._config.autopilot}, 0), "")
                 await self._reconcile()
             if now >= look_at:
                 look_at = now + await self.autopilot.look()
@@ -106,7 +106,7 @@ class LeaderLoop:
         for action in gone_actions(known, self._raft.machine.store, core.configuration, core.id):
             await self._act(action, "")
 
-    async def _act(self, action: Action, member: str) -> None:
+    async def _act(self, action: Action | AutopilotConfigSet, member: str) -> None:
         core = self._raft.core
         try:
             if isinstance(action, AddServer):

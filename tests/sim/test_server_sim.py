@@ -19,6 +19,7 @@ BLOCK = 8
 
 # Each of these showed a bug once (tests/TRACK_RECORD.md).
 REMARKABLE = [24, 39, 64, 105, 159, 175]
+REMARKABLE_AS_THEY_ARE = [418, 489]
 
 
 @pytest.mark.timeout(0)
@@ -39,6 +40,11 @@ def test_promises_hold_in_many_more_runs(first: int) -> None:
 @pytest.mark.parametrize("seed", REMARKABLE)
 def test_what_was_found_once_stays_away(seed: int) -> None:
     run_seed(seed, gossip=HEARSAY)
+
+
+@pytest.mark.parametrize("seed", REMARKABLE_AS_THEY_ARE)
+def test_what_was_found_with_a_seed_of_its_own_gossip_stays_away(seed: int) -> None:
+    run_seed(seed)
 
 
 def test_the_same_seed_tells_the_same_story() -> None:
