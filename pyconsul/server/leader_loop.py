@@ -65,6 +65,7 @@ class LeaderLoop:
         self._wanted.set()
 
     async def run(self) -> None:
+        await self._begin_autopilot()
         membership = self._membership()
         if membership is not None:
             membership.leader_elected(self._config.node_name)
@@ -75,14 +76,18 @@ class LeaderLoop:
             if self._wanted.is_set() or now >= reconcile_at:
                 self._wanted.clear()
                 reconcile_at = now + RECONCILE_SECONDS
-                if self._raft.machine.store.autopilot_config() is None:
-                    await self._act(AutopilotConfigSet({**DEFAULTS, **self._config.autopilot}, 0), "")
+                await self._begin_autopilot()
                 await self._reconcile()
             if now >= look_at:
                 look_at = now + await self.autopilot.look()
             pause = max(0.0, min(look_at, reconcile_at) - self._clock.monotonic())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wanted.wait(), pause)
+
+    async def _begin_autopilot(self) -> None:
+        """The first leader writes the configuration, as soon as its disk takes it."""
+        if self._raft.machine.store.autopilot_config() is None:
+            await self._act(AutopilotConfigSet({**DEFAULTS, **self._config.autopilot}, 0), "")
 
     async def members_reaped(self, members: Sequence[MemberView]) -> None:
         """Gossip has forgotten these."""
