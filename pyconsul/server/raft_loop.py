@@ -273,7 +273,7 @@ class RaftLoop:
         if self._leased_waiters:
             waiters, self._leased_waiters = self._leased_waiters, []
             core.read_index(self._new_round(waiters), lease=True)
-        if self._is_punctual():
+        if core.reads.leased and self._is_punctual():
             core.answer_leased_reads()
         if core.configuration_index != self._configuration_index:
             # Before anything is sent: those who are no members any more still have to be reached with the news.
