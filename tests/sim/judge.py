@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from linear import Operation, explained
+from votes import Votes
 from world import Violation, World
 
 from pyconsul.fsm import commands
 from pyconsul.raft.core import Role
-from pyconsul.raft.messages import NORMAL, AnyMessage, Entry, Ready, VoteReply, VoteRequest
+from pyconsul.raft.messages import NORMAL, AnyMessage, Entry, Ready
 from pyconsul.server.node import ConsensusServer
 from pyconsul.state.effects import SessionEnded
 from pyconsul.state.store import Store
@@ -41,7 +42,7 @@ class Hold:
 class Judge:
     world: World
     leaders: dict[int, str] = field(default_factory=dict)
-    votes: dict[tuple[int, str], str] = field(default_factory=dict)
+    votes: Votes = field(default_factory=Votes)
     entries: dict[tuple[int, int], tuple[int, Entry]] = field(default_factory=dict)
     committed: dict[int, Entry] = field(default_factory=dict)
     index_of: dict[bytes, int] = field(default_factory=dict)
@@ -65,21 +66,11 @@ class Judge:
     def starts(self, node: Node, server: ConsensusServer) -> None:
         """A restarted server remembers its vote, and what it acknowledged."""
         core = server.raft.core
-        given = self.votes.get((core.term, node.name))
-        if given is not None and core.vote != given:
-            raise Violation(f"{node.name} voted for {given} in term {core.term} and remembers {core.vote!r}")
+        self.votes.remembers(node.name, core.term, core.vote)
         self.delays.clear()  # kept in memory only: a server that starts anew knows none
 
     def sends(self, message: AnyMessage) -> None:
-        if isinstance(message, VoteReply) and message.granted:
-            self._vote(message.term, message.sender, message.to)
-        elif isinstance(message, VoteRequest):
-            self._vote(message.term, message.sender, message.sender)
-
-    def _vote(self, term: int, voter: str, candidate: str) -> None:
-        other = self.votes.setdefault((term, voter), candidate)
-        if other != candidate:
-            raise Violation(f"{voter} votes for {candidate} in term {term} and voted for {other}")
+        self.votes.sent(message)
 
     def ready(self, node: Node, ready: Ready) -> None:
         core = node.raft.core

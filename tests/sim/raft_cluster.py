@@ -20,9 +20,9 @@ from collections.abc import Callable
 from typing import Any
 
 from raft_actors import ADDRESS, Actors
-from raft_disk import Violation
 from raft_judge import Judge
 from raft_node import Crash, Node
+from world import Violation
 
 from pyconsul.errors import PyconsulError
 from pyconsul.raft.core import Role
@@ -79,7 +79,7 @@ class Cluster:
     # ---- the network
 
     def send(self, message: AnyMessage) -> None:
-        self.judge.check_sent(message)
+        self.judge.votes.sent(message)
         copies = 2 if self.chance(self.duplication) else 1
         for _ in range(copies):
             if self.chance(self.loss):

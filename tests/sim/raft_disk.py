@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
+from world import Violation
+
 from pyconsul.raft.messages import NORMAL, Entry, HardState, SnapshotMeta
-
-
-class Violation(AssertionError):
-    """A promise of Raft did not hold."""
 
 
 class Machine:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from raft_disk import Violation
+from votes import Votes
+from world import Violation
 
 from pyconsul.raft.core import Raft, Role
-from pyconsul.raft.messages import AnyMessage, Entry, Ready, VoteReply, VoteRequest
+from pyconsul.raft.messages import Entry, Ready
 
 if TYPE_CHECKING:
     from raft_cluster import Cluster
@@ -20,7 +21,7 @@ class Judge:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.leaders: dict[int, str] = {}
-        self.votes: dict[tuple[int, str], str] = {}
+        self.votes = Votes()
         self.entries: dict[tuple[int, int], tuple[int, Entry]] = {}
         self.committed: dict[int, Entry] = {}
         self.digests: dict[int, bytes] = {0: b"\0" * 32}
@@ -33,23 +34,10 @@ class Judge:
     def count(self, book: dict[str, int], what: str) -> None:
         book[what] = book.get(what, 0) + 1
 
-    def check_sent(self, message: AnyMessage) -> None:
-        if isinstance(message, VoteReply) and message.granted:
-            self.check_vote(message.term, message.sender, message.to)
-        if isinstance(message, VoteRequest):
-            self.check_vote(message.term, message.sender, message.sender)
-
-    def check_vote(self, term: int, voter: str, candidate: str) -> None:
-        other = self.votes.setdefault((term, voter), candidate)
-        if other != candidate:
-            raise Violation(f"{voter} votes for {candidate} in term {term} and voted for {other}")
-
     def check_memory(self, node: Node) -> None:
         """A restarted server knows the vote that it gave away."""
         assert node.core is not None
-        given = self.votes.get((node.core.term, node.id))
-        if given is not None and node.core.vote != given:
-            raise Violation(f"{node.id} voted for {given} in term {node.core.term} and remembers {node.core.vote!r}")
+        self.votes.remembers(node.id, node.core.term, node.core.vote)
 
     def check_ready(self, node: Node, ready: Ready) -> None:
         core = node.core

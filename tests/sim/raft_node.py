@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from raft_disk import Disk, Machine, Violation
+from raft_disk import Disk, Machine
+from world import Violation
 
 from pyconsul.raft.config import RaftConfig
 from pyconsul.raft.core import Raft, Role

@@ -25,8 +25,8 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "
 
 import raft_cluster
 import server_cluster
-from raft_disk import Violation as CoreViolation
 from sim_setting import HEARSAY, MEMBERS, SECONDS
+from world import Violation
 
 Job = tuple[str, int]
 Outcome = tuple[str, int, float, dict[str, int], str]
@@ -44,7 +44,7 @@ def run_job(job: Job, seconds: float, gossip: str | None) -> Outcome:
         try:
             judge = raft_cluster.run_seed(seed).judge
             counts = {**judge.faults, **judge.operations}
-        except CoreViolation as error:
+        except Violation as error:
             failure = str(error)
     else:
         try:

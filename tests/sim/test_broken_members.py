@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import server_cluster
+from deliberate import cases, find
 from sim_setting import MEMBERS
-from world import Violation
 
 from pyconsul.gossip.member import Node
 from pyconsul.gossip.messages import Dead, Suspect
@@ -104,18 +103,8 @@ def an_agent_joins_nobody(patch: Patch) -> None:
 SLOW = {"failed_members_are_not_tried_again", "older_claims_win", "what_is_said_of_us_is_not_refuted"}
 
 
-def cases() -> list[Any]:
-    return [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in BUGS]
-
-
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize("name", cases(BUGS, SLOW))
 def test_a_deliberate_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     BUGS[name](monkeypatch)
-    for seed in range(SEEDS_MAX):
-        try:
-            server_cluster.run_seed(seed, gossip=MEMBERS)
-        except Violation as found:
-            print(f"found with seed {seed}: {found}")
-            return
-    pytest.fail(f"not found in {SEEDS_MAX} seeds")
+    find(SEEDS_MAX, MEMBERS)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import raft_cluster
-from raft_disk import Violation
+from world import Violation
 
 from pyconsul.raft import on_append, on_read, on_vote
 from pyconsul.raft.core import Raft, Role

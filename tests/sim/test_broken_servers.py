@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import server_cluster
 import sim_surroundings
+from deliberate import cases, find
 from sim_setting import HEARSAY
-from world import SimFiles, Violation
+from world import SimFiles
 
 from pyconsul.errors import DiskFullError, RpcError, StorageError
 from pyconsul.fsm.apply import StateMachine
@@ -329,18 +329,8 @@ SLOW = {
 }
 
 
-def cases() -> list[Any]:
-    return [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in BUGS]
-
-
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize("name", cases(BUGS, SLOW))
 def test_a_deliberate_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     BUGS[name](monkeypatch)
-    for seed in range(SEEDS_MAX):
-        try:
-            server_cluster.run_seed(seed, gossip=HEARSAY)
-        except Violation as found:
-            print(f"found with seed {seed}: {found}")
-            return
-    pytest.fail(f"not found in {SEEDS_MAX} seeds")
+    find(SEEDS_MAX, HEARSAY)
