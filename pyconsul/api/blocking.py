@@ -73,7 +73,7 @@ class LaterRead(Deferred):
 
     __slots__ = ("_api", "_cancelled", "_error_head", "_options", "_read", "_waiting")
 
-    def __init__(self, api: Api, options: ReadOptions, read: Read, error_head: bytes) -> None:
+    def __init__(self, api: Api, options: ReadOptions, read: Read, error_head: bytes = b"") -> None:
         super().__init__()
         self._cancelled = False
         self._api = api

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyconsul.api.blocking import Wake, Watched, read_head, serve_read
+from pyconsul.api.blocking import LaterRead, Wake, Watched, read_head, serve_read
 from pyconsul.api.context import Api
 from pyconsul.api.errors import KV_PREFIX, error_response
 from pyconsul.api.params import (
@@ -113,10 +113,11 @@ def get(api: Api, request: Request) -> Answer:
         headers = request.headers
         if b"cache-control" not in headers and b"x-consul-namespace" not in headers:
             # The hot path: nothing to look at but the key.
+            plain = KeyRead(key, False)
             meta = api.consensus.read_now(ReadMode.DEFAULT)
             if meta is not None:
-                return KeyRead(key, False).answer(api.consensus.store, meta)
-            return serve_read(api, DEFAULT_OPTIONS, KeyRead(key, False))
+                return plain.answer(api.consensus.store, meta)
+            return LaterRead(api, DEFAULT_OPTIONS, plain)
     options = read_options(request, api.settings.use_cache)
     read: KeyRead | ListRead
     if "keys" in query:
