@@ -27,8 +27,6 @@ CHECKS = (
     ["lint-imports"],
 )
 
-UNTYPED = ("tests/unit/cli",)
-"""Folders of tests that mypy does not look at yet."""
 IMPORTED_BY_TESTS = ("cli", "compat", "tests/check")
 """Whose modules tests of other folders import."""
 PACKAGES_OF_TESTS = ("docker_cluster_store",)
@@ -71,7 +69,7 @@ def check_types_of_tests() -> int:
     codes = [0]
     for folder in sorted({path.parent for top in ("tests", "compat") for path in (ROOT / top).rglob("*.py")}):
         name = folder.relative_to(ROOT).as_posix()
-        if name in UNTYPED or "node_modules" in name:
+        if "node_modules" in name:
             continue
         print("+ mypy", name, flush=True)
         places = [*IMPORTED_BY_TESTS, *([] if folder.name in PACKAGES_OF_TESTS else [name])]

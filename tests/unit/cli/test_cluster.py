@@ -12,7 +12,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from canned_agent import Run
 
+from pyconsul_cli.command import Context
 from pyconsul_cli.commands import cluster
 
 STAND_IN = """
@@ -35,7 +37,7 @@ def free_port(monkeypatch: pytest.MonkeyPatch) -> int:
     """One that is free on all addresses of the cluster; the only one that is used."""
     while True:
         with socket.create_server(("127.0.0.1", 0)) as one:
-            port = one.getsockname()[1]
+            port = int(one.getsockname()[1])
             try:
                 socket.create_server(("127.0.0.2", port)).close()
             except OSError:
@@ -64,13 +66,15 @@ def members(count: int) -> str:
     return json.dumps([{"Name": f"node{n}", "Addr": f"127.0.0.{n}", **common} for n in range(1, count + 1)])
 
 
-def test_a_cluster_comes_up_and_a_signal_ends_it(run, monkeypatch, free_port: int, tmp_path: Path) -> None:
+def test_a_cluster_comes_up_and_a_signal_ends_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch, free_port: int, tmp_path: Path
+) -> None:
     words = [sys.executable, "-c", STAND_IN, "ADDRESS", str(free_port), members(2)]
     started = stand_in(monkeypatch, words)
     told = cluster._say_hello
 
-    def then_stop(*args) -> None:
-        told(*args)
+    def then_stop(context: Context, nodes: list[cluster.Node]) -> None:
+        told(context, nodes)
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
 
     monkeypatch.setattr(cluster, "_say_hello", then_stop)
@@ -83,7 +87,9 @@ def test_a_cluster_comes_up_and_a_signal_ends_it(run, monkeypatch, free_port: in
     assert [process.poll() for process in started] == [-signal.SIGTERM] * 2
 
 
-def test_an_agent_that_ends_at_the_start_shows_its_last_words(run, monkeypatch, free_port: int, tmp_path: Path) -> None:
+def test_an_agent_that_ends_at_the_start_shows_its_last_words(
+    run: Run, monkeypatch: pytest.MonkeyPatch, free_port: int, tmp_path: Path
+) -> None:
     started = stand_in(monkeypatch, ["/bin/sh", "-c", "test ADDRESS = 127.0.0.1 && exec sleep 30; echo why; exit 3"])
     code, stdout, stderr = run("cluster", "up", "-n=2", f"-dir={tmp_path}")
     assert code == 1
@@ -92,14 +98,14 @@ def test_an_agent_that_ends_at_the_start_shows_its_last_words(run, monkeypatch, 
     assert all(process.poll() is not None for process in started)
 
 
-def test_no_leader_in_time(run, monkeypatch, free_port: int, tmp_path: Path) -> None:
+def test_no_leader_in_time(run: Run, monkeypatch: pytest.MonkeyPatch, free_port: int, tmp_path: Path) -> None:
     stand_in(monkeypatch, ["/bin/sh", "-c", "echo waits; exec sleep 30"])
     code, _, stderr = run("cluster", "up", "-n=1", "-timeout=200ms", f"-dir={tmp_path}")
     assert code == 1
     assert stderr.startswith("==> Still no sign of a leader.") and stderr.endswith("    waits\n")
 
 
-def test_a_port_in_use_is_named(run, free_port: int, tmp_path: Path) -> None:
+def test_a_port_in_use_is_named(run: Run, free_port: int, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.2", free_port)):
         code, stdout, stderr = run("cluster", "up", "-n=2", f"-dir={tmp_path}")
     assert (code, stdout) == (1, "")
@@ -110,12 +116,12 @@ def test_a_port_in_use_is_named(run, free_port: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [["-n=0"], ["-n=101"], ["extra"]])
-def test_bad_arguments(run, words: list[str], tmp_path: Path) -> None:
+def test_bad_arguments(run: Run, words: list[str], tmp_path: Path) -> None:
     assert run("cluster", "up", f"-dir={tmp_path}", *words)[0] == 1
     assert not any(tmp_path.iterdir())
 
 
-def test_a_directory_that_cannot_be_made(run, tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_made(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, _, stderr = run("cluster", "up", f"-dir={tmp_path}/file/x")
     assert (code, stderr) == (1, f"Error creating {tmp_path}/file/x: not a directory\n")

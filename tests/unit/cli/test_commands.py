@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
+from canned_agent import CannedAgent, Run
 
 
-def member(name: str, address: str, status: int = 1, **tags: str) -> dict[str, object]:
+def member(name: str, address: str, tags: Mapping[str, str], status: int = 1) -> dict[str, object]:
     return {"Name": name, "Addr": address, "Port": 8301, "Status": status, "Tags": tags}
 
 
@@ -15,14 +18,14 @@ SERVER = {"role": "consul", "build": "1.16.1:pyconsul", "vsn": "2", "dc": "dc1",
 CLIENT = {"role": "node", "build": "1.16.1:pyconsul", "vsn": "2", "dc": "dc1", "segment": ""}
 
 
-def test_members_table(run, agent) -> None:
+def test_members_table(run: Run, agent: CannedAgent) -> None:
     agent.says(
         "GET /v1/agent/members",
         [
-            member("client1", "127.0.0.46", 4, **CLIENT),
-            member("docker2", "127.0.0.44", **SERVER),
-            member("docker1", "127.0.0.43", **SERVER),
-            member("odd", "::1", 3, role="x"),
+            member("client1", "127.0.0.46", CLIENT, 4),
+            member("docker2", "127.0.0.44", SERVER),
+            member("docker1", "127.0.0.43", SERVER),
+            member("odd", "::1", {"role": "x"}, 3),
         ],
     )
     code, stdout, stderr = run("members", environ=agent.environ)
@@ -37,16 +40,16 @@ def test_members_table(run, agent) -> None:
     assert agent.requests == ["GET /v1/agent/members?segment=_all"]
 
 
-def test_members_sample_of_the_reference(run, agent) -> None:
-    agent.says("GET /v1/agent/members", [member("docker1", "192.168.10.80", **SERVER)])
+def test_members_sample_of_the_reference(run: Run, agent: CannedAgent) -> None:
+    agent.says("GET /v1/agent/members", [member("docker1", "192.168.10.80", SERVER)])
     assert run("members", environ=agent.environ)[1] == (
         "Node     Address             Status  Type    Build   Protocol  DC   Partition  Segment\n"
         "docker1  192.168.10.80:8301  alive   server  1.16.1  2         dc1  default    <all>\n"
     )
 
 
-def test_members_details_status_and_nobody(run, agent) -> None:
-    agent.says("GET /v1/agent/members", [member("s", "127.0.0.1", **SERVER), member("c", "127.0.0.2", 4, **CLIENT)])
+def test_members_details_status_and_nobody(run: Run, agent: CannedAgent) -> None:
+    agent.says("GET /v1/agent/members", [member("s", "127.0.0.1", SERVER), member("c", "127.0.0.2", CLIENT, 4)])
     code, stdout, _ = run("members", "-detailed", "-status=^fail", "-wan", environ=agent.environ)
     assert code == 0
     assert stdout == (
@@ -62,7 +65,7 @@ def test_members_details_status_and_nobody(run, agent) -> None:
     assert [found["Name"] for found in json.loads(stdout)] == ["s", "c"]
 
 
-def test_list_peers(run, agent) -> None:
+def test_list_peers(run: Run, agent: CannedAgent) -> None:
     servers = [
         {"ID": "b", "Node": "two", "Address": "127.0.0.2:8300", "Leader": True, "Voter": True, "ProtocolVersion": "3"},
         {"ID": "a", "Node": "one", "Address": "127.0.0.1:8300", "Leader": False, "Voter": True, "ProtocolVersion": "3"},
@@ -82,12 +85,12 @@ def test_list_peers(run, agent) -> None:
     assert agent.requests == ["GET /v1/operator/raft/configuration?stale="]
 
 
-def test_info_is_sorted_and_keeps_empty_values(run, agent) -> None:
+def test_info_is_sorted_and_keeps_empty_values(run: Run, agent: CannedAgent) -> None:
     agent.says("GET /v1/agent/self", {"Stats": {"raft": {"term": "2", "state": "Leader"}, "build": {"revision": ""}}})
     assert run("info", environ=agent.environ)[1] == "build:\n\trevision = \nraft:\n\tstate = Leader\n\tterm = 2\n"
 
 
-def test_join_counts_addresses_that_worked(run, agent) -> None:
+def test_join_counts_addresses_that_worked(run: Run, agent: CannedAgent) -> None:
     agent.says("PUT /v1/agent/join/127.0.0.2", b"")
     code, stdout, stderr = run("join", "-wan", "127.0.0.3", "127.0.0.2", environ=agent.environ)
     assert code == 0
@@ -96,7 +99,7 @@ def test_join_counts_addresses_that_worked(run, agent) -> None:
     assert agent.requests == ["PUT /v1/agent/join/127.0.0.3?wan=1", "PUT /v1/agent/join/127.0.0.2?wan=1"]
 
 
-def test_rtt(run, agent) -> None:
+def test_rtt(run: Run, agent: CannedAgent) -> None:
     near = {"Vec": [0.0] * 8, "Height": 0.0001, "Adjustment": 0.0, "Error": 1.5}
     far = {**near, "Vec": [0.0003, 0.0004] + [0.0] * 6, "Adjustment": -0.0001}
     agent.says("GET /v1/agent/self", {"Config": {"NodeName": "one", "Datacenter": "dc1"}})
@@ -109,7 +112,7 @@ def test_rtt(run, agent) -> None:
     assert run("rtt", "two", "x", environ=agent.environ) == (1, "", 'Could not find a coordinate for node "x"\n')
 
 
-def test_maintenance_shows_and_changes(run, agent) -> None:
+def test_maintenance_shows_and_changes(run: Run, agent: CannedAgent) -> None:
     agent.says("GET /v1/agent/self", {"Config": {"NodeName": "s1"}})
     checks = {
         "_node_maintenance": {"CheckID": "_node_maintenance", "Notes": "both"},
@@ -126,7 +129,7 @@ def test_maintenance_shows_and_changes(run, agent) -> None:
     assert agent.requests[-1] == "PUT /v1/agent/service/maintenance/web?enable=true&reason=a+b"
 
 
-def test_keyring_lists_pools(run, agent) -> None:
+def test_keyring_lists_pools(run: Run, agent: CannedAgent) -> None:
     pools = [
         {"WAN": True, "Datacenter": "dc1", "Keys": {"k1": 1}, "PrimaryKeys": {"k1": 1}, "NumNodes": 1},
         {"WAN": False, "Datacenter": "dc1", "Keys": {"k1": 2, "k2": 1}, "PrimaryKeys": {"k1": 2}, "NumNodes": 2},
@@ -140,7 +143,7 @@ def test_keyring_lists_pools(run, agent) -> None:
     assert agent.bodies[-1] == b'{"Key":"abc"}'
 
 
-def test_services_by_flags_and_by_file(run, agent, tmp_path) -> None:
+def test_services_by_flags_and_by_file(run: Run, agent: CannedAgent, tmp_path: Path) -> None:
     agent.says("PUT /v1/agent/service/register", b"")
     line = ("-name=web", "-id=web-1", "-port=8080", "-tag=a", "-tag=b", "-meta=k=v", "-tagged-address=lan=[::1]:80")
     assert run("services", "register", *line, environ=agent.environ) == (0, "Registered service: web\n", "")
@@ -160,7 +163,7 @@ def test_services_by_flags_and_by_file(run, agent, tmp_path) -> None:
     assert run("services", "deregister", str(file), environ=agent.environ)[1] == "Deregistered service: api-1\n"
 
 
-def test_autopilot_changes_only_what_is_given(run, agent) -> None:
+def test_autopilot_changes_only_what_is_given(run: Run, agent: CannedAgent) -> None:
     config = {"CleanupDeadServers": True, "LastContactThreshold": "200ms", "MaxTrailingLogs": 250, "ModifyIndex": 4}
     agent.says("GET /v1/operator/autopilot/configuration", config)
     agent.says("PUT /v1/operator/autopilot/configuration", True)
@@ -174,7 +177,7 @@ def test_autopilot_changes_only_what_is_given(run, agent) -> None:
     assert (code, stderr) == (1, "Configuration could not be atomically updated, please try again\n")
 
 
-def test_catalog_tables(run, agent) -> None:
+def test_catalog_tables(run: Run, agent: CannedAgent) -> None:
     nodes = [
         {"Node": "s1", "ID": "04f53ee8-1", "Address": "127.0.0.41", "Datacenter": "dc1", "Meta": {"b": "2", "a": ""}}
     ]
@@ -194,14 +197,16 @@ def test_catalog_tables(run, agent) -> None:
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'"text"', b"[1]", b"{}"])
-def test_an_answer_of_something_else_is_said_to_be_none(run, agent, body: bytes) -> None:
+def test_an_answer_of_something_else_is_said_to_be_none(run: Run, agent: CannedAgent, body: bytes) -> None:
     agent.says("GET /v1/agent/members", body)
     code, stdout, stderr = run("members", environ=agent.environ)
     assert (code, stdout) == (1, "")
     assert stderr.startswith("Error retrieving members: the answer is not")
 
 
-def test_tokens_and_credentials_are_sent_once_and_lines_cannot_be_smuggled(run, agent, tmp_path) -> None:
+def test_tokens_and_credentials_are_sent_once_and_lines_cannot_be_smuggled(
+    run: Run, agent: CannedAgent, tmp_path: Path
+) -> None:
     agent.says("PUT /v1/agent/reload", b"")
     file = tmp_path / "token"
     file.write_text(" from-file \n")
@@ -216,7 +221,7 @@ def test_tokens_and_credentials_are_sent_once_and_lines_cannot_be_smuggled(run, 
     assert len(agent.requests) == 2
 
 
-def test_keys_and_values_as_json(run, agent) -> None:
+def test_keys_and_values_as_json(run: Run, agent: CannedAgent) -> None:
     entry = {"Key": "a/b", "Value": "MQ==", "Flags": 0, "CreateIndex": 1, "ModifyIndex": 2, "LockIndex": 0}
     agent.says("GET /v1/kv/a/", ["a/b", "a/c/"])
     code, stdout, _ = run("kv", "get", "-keys", "-format=json", "a/", environ=agent.environ)
@@ -231,7 +236,7 @@ def test_keys_and_values_as_json(run, agent) -> None:
     assert run("kv", "get", "-recurse", "-format=json", "none", environ=agent.environ)[:2] == (0, "[]\n")
 
 
-def test_keyring_as_json_is_nothing_but_json(run, agent) -> None:
+def test_keyring_as_json_is_nothing_but_json(run: Run, agent: CannedAgent) -> None:
     pools = [{"WAN": True, "Datacenter": "dc1", "Keys": {"k": 1}, "PrimaryKeys": {"k": 1}, "NumNodes": 1}]
     agent.says("GET /v1/operator/keyring", pools)
     code, stdout, _ = run("keyring", "-list", "-format=json", environ=agent.environ)

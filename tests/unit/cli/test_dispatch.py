@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from canned_agent import Run
 
 from pyconsul_cli.main import UNKNOWN_COMMAND, split_command
 from pyconsul_cli.registry import COMMANDS, GROUPS, load
@@ -35,7 +36,7 @@ def test_longest_known_sequence_of_words_is_the_command(line: list[str], command
     assert split_command(line) == (command, rest)
 
 
-def test_command_list(run) -> None:
+def test_command_list(run: Run) -> None:
     code, stdout, stderr = run()
     assert (code, stdout) == (UNKNOWN_COMMAND, "")
     head, _, rows = stderr.partition("Available commands are:\n")
@@ -53,7 +54,7 @@ def test_command_list(run) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help_that_fits_a_screen(run, name: str) -> None:
+def test_every_command_has_help_that_fits_a_screen(run: Run, name: str) -> None:
     code, stdout, stderr = run(*name.split(), "-h")
     assert (code, stderr) == (0, "")
     assert stdout.startswith(f"Usage: pyconsul {name}")
@@ -73,7 +74,7 @@ def test_every_command_declares_itself_by_its_name_and_shows_an_example(name: st
 
 
 @pytest.mark.parametrize("name", [group for group in GROUPS if group not in COMMANDS])
-def test_groups_list_their_subcommands(run, name: str) -> None:
+def test_groups_list_their_subcommands(run: Run, name: str) -> None:
     code, stdout, stderr = run(*name.split(), "-h")
     assert (code, stderr) == (0, "")
     assert "\nSubcommands:\n    " in stdout
@@ -81,20 +82,20 @@ def test_groups_list_their_subcommands(run, name: str) -> None:
     assert run(*name.split(), "nosuch") == (1, "", stdout)
 
 
-def test_help_wins_over_values_but_not_behind_two_dashes(run) -> None:
+def test_help_wins_over_values_but_not_behind_two_dashes(run: Run) -> None:
     assert run("kv", "put", "-session", "-h", "x")[0] == 0
     code, stdout, stderr = run("kv", "get", "--", "-h", environ={"CONSUL_HTTP_ADDR": "ftp://x"})
     assert (code, stdout, stderr) == (1, "", "Error connecting to Consul agent: Unknown protocol scheme: ftp\n")
 
 
-def test_flags_before_the_command_are_refused_with_its_help(run) -> None:
+def test_flags_before_the_command_are_refused_with_its_help(run: Run) -> None:
     code, stdout, stderr = run("-http-addr=127.0.0.1:1", "members")
     assert (code, stdout) == (1, "")
     assert stderr.startswith("Invalid flags before the subcommand.")
     assert "\n\nUsage: pyconsul members" in stderr
 
 
-def test_what_is_not_served_says_so_in_one_line(run) -> None:
+def test_what_is_not_served_says_so_in_one_line(run: Run) -> None:
     for line in (["acl", "token", "list"], ["connect", "ca", "get-config"], ["intention", "list", "-x"], ["login"]):
         code, stdout, stderr = run(*line)
         assert (code, stdout) == (1, "")

@@ -9,6 +9,7 @@ import re
 import socket
 
 import pytest
+from canned_agent import CannedAgent
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,7 +113,7 @@ class Terminal(io.BytesIO):
     ("environ", "painted"),
     [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False), ({}, False)],
 )
-def test_colours_on_a_terminal_only_and_if_wanted(agent, environ: dict[str, str], painted: bool) -> None:
+def test_colours_on_a_terminal_only_and_if_wanted(agent: CannedAgent, environ: dict[str, str], painted: bool) -> None:
     server = {"role": "consul", "build": "1.16.1:", "vsn": "2", "dc": "dc1", "segment": ""}
     found = [
         {"Name": "good", "Addr": "127.0.0.1", "Port": 8301, "Status": 1, "Tags": server},

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from canned_agent import Run
 
 from pyconsul_cli import completion
 from pyconsul_cli.reference import markdown
@@ -20,7 +21,7 @@ def test_reference_is_up_to_date() -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_is_installed_and_taken_away(run, tmp_path: Path, shell: str) -> None:
+def test_completion_is_installed_and_taken_away(run: Run, tmp_path: Path, shell: str) -> None:
     start_up = tmp_path / f".{shell}rc"
     if shell != "fish":
         start_up.write_text("alias x=y\n")
