@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import conform
+from conform_match import Mismatch
+from conform_run import Run
 
 HERE = Path(__file__).parent
 KV = HERE / "recordings" / "kv"
@@ -47,15 +48,11 @@ def scenarios_of(name: str, tags: set[str], nodes: int = 1) -> list[dict[str, An
 
 def play(nodes: Sequence[str], scenario: dict[str, Any]) -> str:
     """What differs; "" when it holds. ``nodes``: addresses, the leader's first."""
-    run = conform.Run(scenario, list(nodes), False)
     try:
-        run.play()
-    except conform.Mismatch as why:
+        with Run(scenario, nodes) as run:
+            run.play()
+    except Mismatch as why:
         return str(why)
-    finally:
-        run.pool.shutdown()
-        for connection in run.kept.values():
-            connection.close()
     return ""
 
 
