@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pyconsul.testing.processes import AgentProcess, Cluster
+from pyconsul.testing.fixtures import shared_server, shared_servers, three_servers
+from pyconsul.testing.processes import AgentProcess, whole_cluster
+
+__all__ = ["shared_server", "shared_servers", "three_servers"]
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -20,7 +23,5 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProce
     folder = tmp_path_factory.mktemp("server")
     config = folder / "short-sessions.json"
     config.write_text('{"session_ttl_min": "1s"}')
-    with Cluster(folder, size=1, extra=["-config-file", str(config)]) as cluster:
-        cluster.start()
+    with whole_cluster(folder, 1, ["-config-file", str(config)]) as cluster:
         yield cluster.agents[0]
-    cluster.assert_no_tracebacks()

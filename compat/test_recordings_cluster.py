@@ -6,7 +6,6 @@ a lost quorum, a configured HTTP layer, development mode.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -66,46 +65,30 @@ def urls(cluster: Cluster) -> list[str]:
     return [leader.http_url, *(agent.http_url for agent in others)]
 
 
-@pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("one"), size=1) as cluster:
-        cluster.start()
-        yield cluster
-    cluster.assert_no_tracebacks()
-
-
-@pytest.fixture(scope="module")
-def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("three"), size=3) as cluster:
-        cluster.start()
-        yield cluster
-    cluster.assert_no_tracebacks()
-
-
 def check(names: list[str], nodes: list[str], tags: set[str]) -> None:
     results = play_all(names, nodes, tags, PARALLEL)
     print(f"{summary(results)} on {len(nodes)} servers")
     judge(results)
 
 
-def test_one_server(one: Cluster) -> None:
-    check([*FAST, *OWN_SERVICES], urls(one), {"plain"})
+def test_one_server(shared_server: Cluster) -> None:
+    check([*FAST, *OWN_SERVICES], urls(shared_server), {"plain"})
 
 
-def test_three_servers(three: Cluster) -> None:
-    check(OF_THREE, urls(three), {"plain"})
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_everything_on_one_server(one: Cluster) -> None:
-    check([*WHOLE, *AGENT_FILES], urls(one), {"plain"})
+def test_three_servers(shared_servers: Cluster) -> None:
+    check(OF_THREE, urls(shared_servers), {"plain"})
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_everything_on_three_servers(three: Cluster) -> None:
-    check([*WHOLE, *AGENT_FILES, "agent-cluster"], urls(three), {"plain"})
+def test_everything_on_one_server(shared_server: Cluster) -> None:
+    check([*WHOLE, *AGENT_FILES], urls(shared_server), {"plain"})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_everything_on_three_servers(shared_servers: Cluster) -> None:
+    check([*WHOLE, *AGENT_FILES, "agent-cluster"], urls(shared_servers), {"plain"})
 
 
 @pytest.mark.slow

@@ -11,13 +11,12 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pyconsul.api.errors import INTERNAL
-from pyconsul.testing.processes import AgentProcess, Cluster
+from pyconsul.testing.processes import Cluster
 
 pytestmark = [
     pytest.mark.slow,
@@ -44,15 +43,8 @@ def before_call(context, case, kwargs):
 """
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
-    with Cluster(tmp_path_factory.mktemp("server"), size=1) as cluster:
-        cluster.start()
-        yield cluster.agents[0]
-    cluster.assert_no_tracebacks()
-
-
-def test_no_answer_but_those_described(server: AgentProcess, tmp_path: Path) -> None:
+def test_no_answer_but_those_described(shared_server: Cluster, tmp_path: Path) -> None:
+    server = shared_server.agents[0]
     (tmp_path / "hooks.py").write_text(HOOKS)
     description = tmp_path / "openapi.json"
     description.write_text(json.dumps(server.request("GET", "/v1/openapi.json").json()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -40,28 +40,13 @@ class ClusterController:
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with Cluster(tmp_path, size=3) as cluster:
-        cluster.start()
-        yield cluster
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("shared"), size=3) as cluster:
-        cluster.start()
-        yield cluster
-    cluster.assert_no_tracebacks()
-
-
-@pytest.fixture
-def emptied(shared: Cluster) -> Cluster:
+def emptied(shared_servers: Cluster) -> Cluster:
     """Without the keys and sessions of the conversation before."""
-    leader = shared.leader()
+    leader = shared_servers.leader()
     assert leader.request("DELETE", "/v1/kv/?recurse").body.strip() == b"true"
     for session in leader.request("GET", "/v1/session/list").json():
         assert leader.request("PUT", f"/v1/session/destroy/{session['ID']}").status == 200
-    return shared
+    return shared_servers
 
 
 @pytest.mark.parametrize("scenario", ["start", "network", "path", "tls", "churn-sample", "failure"])
@@ -74,8 +59,8 @@ async def test_conversation_shows_no_difference(emptied: Cluster, scenario: str)
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("scenario", ["start", "failure"])
-async def test_conversation_in_real_time(cluster: Cluster, scenario: str) -> None:
-    report = await replay(scenario, [agent.http_url for agent in cluster.agents], real_time=True)
+async def test_conversation_in_real_time(three_servers: Cluster, scenario: str) -> None:
+    report = await replay(scenario, [agent.http_url for agent in three_servers.agents], real_time=True)
     print(report, report.lifetimes_s)
     assert not report.differences, str(report)
     assert len(report.lifetimes_s) == (2 if scenario == "failure" else 0)
@@ -83,8 +68,10 @@ async def test_conversation_in_real_time(cluster: Cluster, scenario: str) -> Non
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-async def test_conversation_through_outages(cluster: Cluster) -> None:
-    report = await replay("outage", [agent.http_url for agent in cluster.agents], ClusterController(cluster.agents))
+async def test_conversation_through_outages(three_servers: Cluster) -> None:
+    report = await replay(
+        "outage", [agent.http_url for agent in three_servers.agents], ClusterController(three_servers.agents)
+    )
     print(report)
     assert not report.differences, str(report)
 

@@ -21,7 +21,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -356,6 +356,15 @@ class Cluster:
     def assert_no_tracebacks(self) -> None:
         for agent in self.agents + self._more:
             assert "Traceback (most recent call last)" not in agent.log(), f"{agent.name}:\n{agent.log()[-5000:]}"
+
+
+@contextlib.contextmanager
+def whole_cluster(folder: Path, size: int = 3, extra: Sequence[str] = ()) -> Iterator[Cluster]:
+    """A cluster that is started and joined; when the block is left well, no log may hold a traceback."""
+    with Cluster(folder, size, extra) as cluster:
+        cluster.start()
+        yield cluster
+    cluster.assert_no_tracebacks()
 
 
 def sees(agent: AgentProcess, names: set[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +18,11 @@ RPC_PORT = 8300
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Three servers; the tests leave all of them running."""
-    with Cluster(tmp_path_factory.mktemp("client"), size=3) as cluster:
-        cluster.start()
-        yield cluster
-    cluster.assert_no_tracebacks()
-
-
-@pytest.fixture(scope="module")
-def client(cluster: Cluster) -> AgentProcess:
-    agent = cluster.new_client(9)
+def client(shared_servers: Cluster) -> AgentProcess:
+    agent = shared_servers.new_client(9)
     agent.start()
     agent.wait_for_leader()
-    wait_for("the client is in the catalog", lambda: "client9" in cluster.agents[0].catalog())
+    wait_for("the client is in the catalog", lambda: "client9" in shared_servers.agents[0].catalog())
     return agent
 
 
@@ -67,8 +58,8 @@ def servers_in_use(client: AgentProcess) -> set[str]:
     return connected_to(client.pid, RPC_PORT)
 
 
-def test_it_is_a_member_like_any_other(cluster: Cluster, client: AgentProcess) -> None:
-    first = cluster.agents[0]
+def test_it_is_a_member_like_any_other(shared_servers: Cluster, client: AgentProcess) -> None:
+    first = shared_servers.agents[0]
     member = next(one for one in first.request("GET", "/v1/agent/members").json() if one["Name"] == "client9")
     assert sorted(member["Tags"]) == [
         "acls", "ap", "build", "dc", "id", "role", "segment", "vsn", "vsn_max", "vsn_min",
@@ -88,9 +79,9 @@ def test_it_is_a_member_like_any_other(cluster: Cluster, client: AgentProcess) -
     assert (refused.status, refused.body) == (500, b"keyring operations must run against a server node")
 
 
-def test_requests_are_answered_by_servers(cluster: Cluster, client: AgentProcess) -> None:
+def test_requests_are_answered_by_servers(shared_servers: Cluster, client: AgentProcess) -> None:
     client.kv_put("client/a", b"1")
-    assert cluster.leader().kv_get("client/a") == b"1"
+    assert shared_servers.leader().kv_get("client/a") == b"1"
     answer = client.request("GET", "/v1/kv/client/a?pretty")
     assert answer.body.startswith(b"[\n    {\n")
     assert answer.headers["x-consul-knownleader"] == "true"
@@ -104,7 +95,7 @@ def test_requests_are_answered_by_servers(cluster: Cluster, client: AgentProcess
     for number in range(5):  # more than one part of an answer
         client.kv_put(f"client/large/{number}", bytes([65 + number]) * 400_000)
     path = "/v1/kv/client/large/?recurse"
-    assert client.request("GET", path).body == cluster.leader().request("GET", path).body
+    assert client.request("GET", path).body == shared_servers.leader().request("GET", path).body
     assert client.request("DELETE", "/v1/kv/client/?recurse").body.strip() == b"true"
 
 
@@ -129,12 +120,12 @@ def test_a_lock_through_the_client(client: AgentProcess) -> None:
     assert client.kv_get("client/lock/.lock") is None
 
 
-def test_a_service_of_the_client_is_registered(cluster: Cluster, client: AgentProcess) -> None:
+def test_a_service_of_the_client_is_registered(shared_servers: Cluster, client: AgentProcess) -> None:
     body = json.dumps({"Name": "web", "Port": 80, "Check": {"TTL": "60s", "Status": "passing"}}).encode()
     assert client.request("PUT", "/v1/agent/service/register", body).status == 200
 
     def instances() -> Any:
-        return cluster.leader().request("GET", "/v1/health/service/web?passing").json()
+        return shared_servers.leader().request("GET", "/v1/health/service/web?passing").json()
 
     found = wait_for("the service is in the catalog", instances)
     assert [(one["Node"]["Node"], one["Service"]["Port"]) for one in found] == [("client9", 80)]
@@ -142,14 +133,14 @@ def test_a_service_of_the_client_is_registered(cluster: Cluster, client: AgentPr
     wait_for("the service is gone", lambda: not instances())
 
 
-def test_the_server_in_use_is_killed(cluster: Cluster, client: AgentProcess) -> None:
+def test_the_server_in_use_is_killed(shared_servers: Cluster, client: AgentProcess) -> None:
     client.kv_put("client/watched", b"old")
     index = client.request("GET", "/v1/kv/client/watched").headers["x-consul-index"]
     watch = Background(
         lambda: client.request("GET", f"/v1/kv/client/watched?index={index}&wait=60s", b"", timeout_s=90)
     )
     used = wait_for("the client has a connection", lambda: servers_in_use(client))
-    gone = [agent for agent in cluster.agents if agent.address in used]
+    gone = [agent for agent in shared_servers.agents if agent.address in used]
     assert len(gone) == 1, used
     gone[0].kill9()
     client.kv_put("client/after", b"1")  # held until the others have a leader, when it was the leader that died
@@ -159,14 +150,14 @@ def test_the_server_in_use_is_killed(cluster: Cluster, client: AgentProcess) -> 
     assert (answer.status, answer.json()[0]["Value"]) == (200, "bmV3")
     assert servers_in_use(client).isdisjoint({gone[0].address})
     gone[0].start()
-    names = {agent.name for agent in cluster.agents}
-    wait_for("all servers vote again", lambda: cluster.leader().voters() == names)
+    names = {agent.name for agent in shared_servers.agents}
+    wait_for("all servers vote again", lambda: shared_servers.leader().voters() == names)
     wait_for("the client knows all again", lambda: sees(client, names))
 
 
-def test_it_leaves_when_it_ends(cluster: Cluster) -> None:
-    agents = [cluster.new_client(number) for number in (21, 22, 23)]
-    first = cluster.agents[0]
+def test_it_leaves_when_it_ends(shared_servers: Cluster) -> None:
+    agents = [shared_servers.new_client(number) for number in (21, 22, 23)]
+    first = shared_servers.agents[0]
     for agent in agents:
         agent.start()
     for agent in agents:

@@ -10,20 +10,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from pyconsul.testing.processes import AgentProcess, Cluster, run_command, sees, wait_for
+from pyconsul.testing.processes import AgentProcess, Cluster, run_command, sees, wait_for, whole_cluster
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A server and two clients that stay."""
-    with Cluster(tmp_path_factory.mktemp("members"), size=1) as cluster:
-        cluster.start()
+    with whole_cluster(tmp_path_factory.mktemp("members"), 1) as cluster:
         for number in (8, 9):
             cluster.new_client(number).start()
         for agent in [cluster.agents[0], *cluster.clients]:
             wait_for("all know each other", lambda agent=agent: sees(agent, {"docker1", "client8", "client9"}))  # type: ignore[misc]
         yield cluster
-    cluster.assert_no_tracebacks()
 
 
 @pytest.fixture

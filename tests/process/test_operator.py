@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,6 @@ HEALTH = "/v1/operator/autopilot/health"
 STATE = "/v1/operator/autopilot/state"
 PEER = "/v1/operator/raft/peer"
 TRANSFER = "/v1/operator/raft/transfer-leader"
-
-
-@pytest.fixture(scope="module")
-def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Three servers for tests that leave them as they found them."""
-    with Cluster(tmp_path_factory.mktemp("operator"), size=3) as cluster:
-        cluster.start()
-        yield cluster
-    cluster.assert_no_tracebacks()
 
 
 def servers(agent: AgentProcess) -> dict[str, dict[str, Any]]:
@@ -49,8 +39,8 @@ def healthy(agent: AgentProcess, count: int) -> bool:
 
 
 class TestAutopilot:
-    def test_configuration_written_at_one_is_read_at_all(self, shared_cluster: Cluster) -> None:
-        first, *others = shared_cluster.agents
+    def test_configuration_written_at_one_is_read_at_all(self, shared_servers: Cluster) -> None:
+        first, *others = shared_servers.agents
         before = first.request("GET", CONFIGURATION).json()
         assert before["CleanupDeadServers"] is True
         changed = {**before, "MaxTrailingLogs": 300, "LastContactThreshold": "1500ms"}
@@ -58,7 +48,7 @@ class TestAutopilot:
         for body, written in ((changed, b"true"), (before, b"false")):
             answer = others[0].request("PUT", target, json.dumps(body).encode())
             assert (answer.status, answer.body.strip()) == (200, written)
-        for agent in shared_cluster.agents:
+        for agent in shared_servers.agents:
             after = agent.request("GET", CONFIGURATION).json()
             assert (after["MaxTrailingLogs"], after["LastContactThreshold"]) == (300, "1.5s")
             assert after["CreateIndex"] == before["CreateIndex"]
@@ -66,9 +56,9 @@ class TestAutopilot:
         back = {name: value for name, value in before.items() if not name.endswith("Index")}
         assert first.request("PUT", CONFIGURATION, json.dumps(back).encode()).body.strip() == b"true"
 
-    def test_health_and_state_are_the_leaders_at_all(self, shared_cluster: Cluster) -> None:
-        leader = shared_cluster.leader()
-        for agent in shared_cluster.agents:
+    def test_health_and_state_are_the_leaders_at_all(self, shared_servers: Cluster) -> None:
+        leader = shared_servers.leader()
+        for agent in shared_servers.agents:
             wait_for(f"{agent.name} calls all healthy", lambda agent=agent: healthy(agent, 3))  # type: ignore[misc]
             found = health(agent)
             assert found is not None
@@ -81,8 +71,8 @@ class TestAutopilot:
             assert statuses == ["leader", "voter", "voter"]
             assert {each["Meta"]["consul-network-segment"] for each in state["Servers"].values()} == {""}
 
-    def test_commands(self, shared_cluster: Cluster) -> None:
-        address = shared_cluster.agents[1].address
+    def test_commands(self, shared_servers: Cluster) -> None:
+        address = shared_servers.agents[1].address
         done = run_command("operator", "autopilot", "set-config", "-min-quorum=3", address=address)
         assert (done.returncode, done.stdout) == (0, "Configuration updated!\n"), done
         done = run_command("operator", "autopilot", "get-config", address=address)
@@ -128,8 +118,8 @@ class TestAutopilot:
 
 
 class TestRaftPeers:
-    def test_refusals(self, shared_cluster: Cluster) -> None:
-        leader, follower = shared_cluster.leader(), shared_cluster.followers()[0]
+    def test_refusals(self, shared_servers: Cluster) -> None:
+        leader, follower = shared_servers.leader(), shared_servers.followers()[0]
         unknown = 'address "127.0.0.1:1" was not found in the Raft configuration'
         for agent, text in ((leader, unknown), (follower, "rpc error making call: " + unknown)):
             answer = agent.request("DELETE", f"{PEER}?address=127.0.0.1:1")
@@ -154,16 +144,16 @@ class TestRaftPeers:
 
 
 class TestLeadership:
-    def test_transfer(self, shared_cluster: Cluster) -> None:
-        old, asked = shared_cluster.leader(), shared_cluster.followers()[0]
+    def test_transfer(self, shared_servers: Cluster) -> None:
+        old, asked = shared_servers.leader(), shared_servers.followers()[0]
         answer: Response = asked.request("POST", TRANSFER)
         assert (answer.status, answer.json()) == (200, {"Success": True})
-        new = shared_cluster.leader()
+        new = shared_servers.leader()
         assert new is not old
         identity = servers(asked)[old.name]["ID"]
         done = run_command("operator", "raft", "transfer-leader", f"-id={identity}", address=asked.address)
         assert (done.returncode, done.stdout) == (0, "Success\n"), done
-        assert shared_cluster.leader() is old
+        assert shared_servers.leader() is old
 
     @pytest.mark.slow
     def test_leader_that_leaves_hands_over(self, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -59,23 +58,15 @@ def held_by(agent: AgentProcess, sessions: dict[str, str]) -> bool:
     return {key: entry.get("Session") for key, entry in entries.items()} == sessions
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("engines"), size=3) as cluster:
-        cluster.start()
-        yield cluster
-    cluster.assert_no_tracebacks()
-
-
 @pytest.fixture
-def three_servers(cluster: Cluster) -> Cluster:
+def three_servers(shared_servers: Cluster) -> Cluster:
     """Without the engines of the test before."""
-    cluster.wait_until_whole()
-    leader = cluster.leader()
+    shared_servers.wait_until_whole()
+    leader = shared_servers.leader()
     for entry in registered(leader).values():
         assert leader.request("PUT", f"/v1/session/destroy/{entry['Session']}").status == 200
     assert registered(leader) == {}
-    return cluster
+    return shared_servers
 
 
 def test_engines_stay_registered_while_their_own_server_lives(three_servers: Cluster) -> None:
