@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pyconsul.codec.check_definition import NO_DEFINITION
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -13,19 +15,6 @@ _SERVICE = ("ID", "Service", "Tags", "Meta", "Port", "Address")
 _SERVICE_IF_SET = ("SocketPath", "TaggedAddresses")
 _INDEXES = ("CreateIndex", "ModifyIndex")
 
-_DEFINITION: Fields = {
-    "Interval": "0s",
-    "Timeout": "0s",
-    "DeregisterCriticalServiceAfter": "0s",
-    "HTTP": "",
-    "Header": None,
-    "Method": "",
-    "Body": "",
-    "TLSServerName": "",
-    "TLSSkipVerify": False,
-    "TCP": "",
-}
-
 
 def check(found: Fields) -> Fields:
     definition = found.get("Definition") or {}
@@ -33,7 +22,7 @@ def check(found: Fields) -> Fields:
         **{name: found.get(name, "") for name in _CHECK},
         "ServiceTags": found.get("ServiceTags") or [],
         "Type": found.get("Type", ""),
-        "Definition": {name: definition.get(name, default) for name, default in _DEFINITION.items()},
+        "Definition": {name: definition.get(name, default) for name, default in NO_DEFINITION.items()},
         **{name: found.get(name, 0) for name in _INDEXES},
     }
 

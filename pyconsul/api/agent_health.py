@@ -10,6 +10,7 @@ from pyconsul.api.catalog_json import check_fields
 from pyconsul.api.context import Api
 from pyconsul.api.request import Request
 from pyconsul.api.response import Response, json_response
+from pyconsul.codec.check_definition import NO_DEFINITION
 from pyconsul.errors import CallerError
 from pyconsul.records.catalog import CRITICAL, PASSING, WARNING, Service
 
@@ -17,18 +18,6 @@ PLAIN_HEAD = b"Content-Type: text/plain\r\n"
 MAINTENANCE = "maintenance"
 STATUS_CODES = {PASSING: 200, WARNING: 429, CRITICAL: 503, MAINTENANCE: 503}
 WORST_LAST = (PASSING, WARNING, CRITICAL, MAINTENANCE)
-DEFINITION = {
-    "Interval": "0s",
-    "Timeout": "0s",
-    "DeregisterCriticalServiceAfter": "0s",
-    "HTTP": "",
-    "Header": None,
-    "Method": "",
-    "Body": "",
-    "TLSServerName": "",
-    "TLSSkipVerify": False,
-    "TCP": "",
-}
 
 
 def by_id(api: Api, request: Request) -> Response:
@@ -71,7 +60,7 @@ def _health(api: Api, service: Service) -> dict[str, Any]:
 
 
 def _check(check: LocalCheck) -> dict[str, Any]:
-    fields = check_fields(check.record) | {"Type": "", "Definition": DEFINITION}
+    fields = check_fields(check.record) | {"Type": "", "Definition": NO_DEFINITION}
     for name in ("Interval", "Timeout", "ExposedPort"):
         del fields[name]
     return fields

@@ -10,7 +10,7 @@ from pyconsul.api.context import Api
 from pyconsul.api.errors import APPLY_PREFIX, error_response
 from pyconsul.api.kv import TRUE
 from pyconsul.api.limits import SESSION_TTL_MAX_NS
-from pyconsul.api.params import read_options, refuse_namespace
+from pyconsul.api.params import ReadOptions, read_options, refuse_namespace
 from pyconsul.api.request import Request
 from pyconsul.api.response import JSON_HEAD, Answer, Response, json_response, text_response
 from pyconsul.clock import random_uuid
@@ -106,33 +106,22 @@ class NodeSessionsRead(SessionsRead):
 
 
 def info(api: Api, request: Request) -> Answer:
-    options = read_options(request, api.settings.use_cache)
-    refuse_namespace(request)
-    if not request.argument:
-        raise CallerError("Missing session")
-    return serve_read(api, options, SessionRead(request.argument_text), FAILED_READ_HEAD)
+    options = _options(api, request)
+    return serve_read(api, options, SessionRead(_argument(request, "Missing session")), FAILED_READ_HEAD)
 
 
 def list_all(api: Api, request: Request) -> Answer:
-    options = read_options(request, api.settings.use_cache)
-    refuse_namespace(request)
-    return serve_read(api, options, SessionsRead(), FAILED_READ_HEAD)
+    return serve_read(api, _options(api, request), SessionsRead(), FAILED_READ_HEAD)
 
 
 def of_node(api: Api, request: Request) -> Answer:
-    options = read_options(request, api.settings.use_cache)
-    refuse_namespace(request)
-    if not request.argument:
-        raise CallerError("Missing node name")
-    return serve_read(api, options, NodeSessionsRead(request.argument_text), FAILED_READ_HEAD)
+    options = _options(api, request)
+    return serve_read(api, options, NodeSessionsRead(_argument(request, "Missing node name")), FAILED_READ_HEAD)
 
 
 async def renew(api: Api, request: Request) -> Response:
-    options = read_options(request, api.settings.use_cache)
-    refuse_namespace(request)
-    if not request.argument:
-        raise CallerError("Missing session")
-    session_id = request.argument_text
+    options = _options(api, request)
+    session_id = _argument(request, "Missing session")
     api.check_datacenter(options.dc)
     session = await api.consensus.renew_session(session_id)
     if session is None:
@@ -142,11 +131,10 @@ async def renew(api: Api, request: Request) -> Response:
 
 async def destroy(api: Api, request: Request) -> Response:
     refuse_namespace(request)
-    if not request.argument:
-        raise CallerError("Missing session")
+    session_id = _argument(request, "Missing session")
     api.check_datacenter(request.query.get("dc"))
     try:
-        await api.consensus.write(SessionDestroy(request.argument_text))
+        await api.consensus.write(SessionDestroy(session_id))
     except PyconsulError as error:
         return error_response(error, APPLY_PREFIX)
     return TRUE
@@ -166,6 +154,19 @@ async def create(api: Api, request: Request) -> Response:
     except PyconsulError as error:
         return error_response(error, APPLY_PREFIX)
     return json_response({"ID": session_id})
+
+
+def _options(api: Api, request: Request) -> ReadOptions:
+    options = read_options(request, api.settings.use_cache)
+    refuse_namespace(request)
+    return options
+
+
+def _argument(request: Request, missing: str) -> str:
+    """The last part of the path; raises CallerError (400) when it is empty."""
+    if not request.argument:
+        raise CallerError(missing)
+    return request.argument_text
 
 
 def _check(session: Session, ttl_min_ns: int) -> None:
