@@ -5,7 +5,7 @@ Members answer queries about reachability, name conflicts and keys by themselves
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -44,12 +44,24 @@ RELAY_PROTOCOL_MIN = 5
 NANOSECONDS = 1_000_000_000
 
 
+class QueryOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a query asks, and how. ``filters``: gossip/filters.py, none: all members. ``relay_factor``: over how many
+    other members answers are sent as well. ``timeout``: seconds, 0: the default."""
+
+    filters: tuple[bytes, ...] = ()
+    want_acks: bool = False
+    relay_factor: int = 0
+    timeout: float = 0.0
+
+
+TO_ALL = QueryOptions()
+
+
 class _Own(msgspec.Struct):
     """A query of ours. ``conflict``: called with the numbers of matching and of all answers at the end."""
 
     ltime: int
     id: int
-    want_acks: bool
     acked: set[str]
     answered: set[str]
     conflict: Callable[[int, int], None] | None
@@ -83,28 +95,24 @@ class Queries:
         self,
         name: str,
         payload: bytes,
-        *,
-        filters: Sequence[bytes] = (),
-        want_acks: bool = False,
-        relay_factor: int = 0,
-        timeout: float = 0.0,
+        options: QueryOptions = TO_ALL,
         conflict: Callable[[int, int], None] | None = None,
     ) -> int:
-        """Sends a query, which this member answers too; returns its id. ``timeout`` 0: the default.
+        """Sends a query, which this member answers too; returns its id.
 
         Raises CallerError when it is too large or too many are open.
         """
         swim = self._serf.swim
-        timeout = timeout or self.default_timeout()
+        timeout = options.timeout or self.default_timeout()
         query = Query(
             self.clock.time,
             self._context.random.getrandbits(32),
             swim.config.address,
             swim.config.port,
             swim.me,
-            tuple(filters),
-            QUERY_ACK if want_acks else 0,
-            relay_factor,
+            options.filters,
+            QUERY_ACK if options.want_acks else 0,
+            options.relay_factor,
             int(timeout * NANOSECONDS),
             name,
             payload,
@@ -115,7 +123,7 @@ class Queries:
             raise CallerError(f"query exceeds limit of {limit} bytes", 500)
         if len(self._own) >= OPEN_MAX:
             raise CallerError("too many queries at once", 500)
-        self._own[query.id] = _Own(query.ltime, query.id, want_acks, set(), set(), conflict)
+        self._own[query.id] = _Own(query.ltime, query.id, set(), set(), conflict)
         self._context.after(timeout, lambda: self._close(query.id))
         self.receive(query)
         self._serf.query_queue.push(message)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import msgspec
 
 from pyconsul.errors import DecodeError
 from pyconsul.gossip.member import ALIVE, Member
+from pyconsul.gossip.queries import QueryOptions
 from pyconsul.gossip.serf_messages import KeyRequest, KeyResponse, decode_serf
 
 KeyOperation = Literal["list", "install", "use", "remove"]
@@ -31,17 +31,7 @@ class Asker(Protocol):
 
     def members(self) -> list[Member]: ...
 
-    async def query(
-        self,
-        name: str,
-        payload: bytes,
-        *,
-        filters: Sequence[bytes] = (),
-        want_acks: bool = False,
-        relay_factor: int = 0,
-        timeout: float = 0.0,
-        enough: int = 0,
-    ) -> Answers: ...
+    async def query(self, name: str, payload: bytes, options: QueryOptions, *, enough: int) -> Answers: ...
 
 
 class KeyringReport(msgspec.Struct):
@@ -63,7 +53,8 @@ class KeyringReport(msgspec.Struct):
 async def run_key_query(pool: Asker, operation: KeyOperation, key: bytes, relay_factor: int) -> KeyringReport:
     """Raises CallerError when the query cannot be sent."""
     nodes = sum(member.status == ALIVE for member in pool.members())
-    answers = await pool.query(_QUERIES[operation], KeyRequest(key).encode(), relay_factor=relay_factor, enough=nodes)
+    options = QueryOptions(relay_factor=relay_factor)
+    answers = await pool.query(_QUERIES[operation], KeyRequest(key).encode(), options, enough=nodes)
     report = KeyringReport({}, {}, {}, nodes)
     for node, payload in answers.responses.items():
         report.responses += 1

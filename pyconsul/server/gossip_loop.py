@@ -37,6 +37,7 @@ from pyconsul.gossip.keyring import NO_KEY
 from pyconsul.gossip.member import FAILED, LEFT, Member, address_text
 from pyconsul.gossip.messages import Err, PushPull
 from pyconsul.gossip.packet import Security
+from pyconsul.gossip.queries import TO_ALL, QueryOptions
 from pyconsul.gossip.serf import SerfConfig
 from pyconsul.gossip.stream_codec import StreamDecoder, StreamError, StreamMessage, encode_stream
 from pyconsul.gossip.swim import SwimConfig
@@ -322,22 +323,10 @@ class GossipPool:
         self._enter().serf.fire_event(name, payload, coalesce)
         self._flush()
 
-    async def query(
-        self,
-        name: str,
-        payload: bytes,
-        *,
-        filters: Sequence[bytes] = (),
-        want_acks: bool = False,
-        relay_factor: int = 0,
-        timeout: float = 0.0,
-        enough: int = 0,
-    ) -> QueryResult:
-        """Asks all members, or those that pass the filters (gossip/filters.py); waits for the time-out (0: the
-        default), or for ``enough`` responses. Raises CallerError when it is too large."""
-        query_id = self._enter().serf.queries.ask(
-            name, payload, filters=filters, want_acks=want_acks, relay_factor=relay_factor, timeout=timeout
-        )
+    async def query(self, name: str, payload: bytes, options: QueryOptions = TO_ALL, *, enough: int = 0) -> QueryResult:
+        """Waits for the time-out, or for ``enough`` responses (0: never enough). Raises CallerError when the query is
+        too large."""
+        query_id = self._enter().serf.queries.ask(name, payload, options)
         waiting = self._queries[query_id] = Waiting(enough)
         self._flush()
         try:

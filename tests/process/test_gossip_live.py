@@ -17,6 +17,7 @@ from pyconsul.clock import SystemClock, seeded_random
 from pyconsul.errors import CallerError, ConfigError
 from pyconsul.gossip.context import GossipEvent
 from pyconsul.gossip.keyring import Keyring, format_key
+from pyconsul.gossip.queries import QueryOptions
 from pyconsul.gossip.timings import Timings
 from pyconsul.server.gossip_config import GossipConfig, lan_merge_check, reconnect_timeout_by_tag
 from pyconsul.server.gossip_loop import GossipPool
@@ -126,7 +127,7 @@ async def test_queries_and_answers(pools: Pools) -> None:
         two.respond(pools.received("n2", "query")[0].query_id, b"0.5")
 
     answering = asyncio.create_task(answer())
-    result = await one.query("load", b"", want_acks=True, timeout=10.0, enough=1)
+    result = await one.query("load", b"", QueryOptions(want_acks=True, timeout=10.0), enough=1)
     await answering
     assert result.responses == {"n2": b"0.5"}
     with pytest.raises(CallerError, match="exceeds limit"):

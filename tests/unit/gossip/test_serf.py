@@ -11,6 +11,7 @@ from pyconsul.gossip.filters import node_filter, tag_filter
 from pyconsul.gossip.keyring import Keyring
 from pyconsul.gossip.member import ALIVE, FAILED, LEAVING, LEFT, VERSIONS
 from pyconsul.gossip.messages import Alive, Dead, PushPull
+from pyconsul.gossip.queries import QueryOptions
 from pyconsul.gossip.serf_messages import (
     ConflictResponse,
     EventSlot,
@@ -361,7 +362,7 @@ def test_we_relay_for_others(bench: Bench) -> None:
 
 def test_our_own_query_collects_first_answers_until_its_end(bench: Bench) -> None:
     bench.meet(1, 2)
-    query_id = bench.core.serf.queries.ask("load", b"", want_acks=True, timeout=2.0)
+    query_id = bench.core.serf.queries.ask("load", b"", QueryOptions(want_acks=True, timeout=2.0))
     bench.take()
     for sender, payload in (("p1", b"1"), ("p1", b"again"), ("p2", b"2")):
         bench.hear_serf(QueryResponse(1, query_id, sender, 0, payload))
