@@ -13,34 +13,40 @@ import pytest
 from pyconsul.clock import SystemClock, random_uuid, system_random
 from pyconsul.errors import LeadershipLostError, NoLeaderError, OverloadedError, PyconsulError
 from pyconsul.fsm.commands import KVCas, KVSet
+from pyconsul.gossip.member import ALIVE, VERSIONS, Member
 from pyconsul.raft.messages import VoteRequest
 from pyconsul.server import snapshots
 from pyconsul.server.backend import ReadMode
 from pyconsul.server.config import ServerConfig
+from pyconsul.server.membership import Membership
 from pyconsul.server.node import ConsensusServer
-from pyconsul.server.reconcile import MemberView
-from pyconsul.server.server_tags import ServerInfo, parse_server, server_tags
+from pyconsul.server.server_tags import server_tags
 
 LOGGER = logging.getLogger("test")
+LOOPBACK = bytes([127, 0, 0, 1])
+SERF_PORT = 8301
 
 
 class Gossip:
-    """What all servers are told of each other: everybody who was announced, with a status."""
+    """A pool in which all are told of each other: everybody who was announced is alive."""
+
+    running = True
 
     def __init__(self) -> None:
-        self.known: dict[str, ServerInfo] = {}
+        self.known: dict[str, Member] = {}
 
-    def servers(self) -> list[ServerInfo]:
+    def members(self) -> list[Member]:
         return list(self.known.values())
 
-    def views(self) -> list[MemberView]:
-        return [
-            MemberView(each.name, each.id, each.host, "consul", each.datacenter, each.status, each, (2, 1, 5))
-            for each in self.known.values()
-        ]
+    def announce(self, name: str, tags: dict[str, str]) -> None:
+        self.known[name] = Member(name, LOOPBACK, SERF_PORT, tags, ALIVE, VERSIONS)
 
-    def leader_elected(self, node_name: str) -> None:
+    def fire_event(self, name: str, payload: bytes, coalesce: bool) -> None:
         """Nobody listens to events here."""
+
+    async def force_leave(self, name: str, prune: bool) -> bool:
+        """Nobody fails here, so that nobody has to be declared gone."""
+        return name in self.known
 
 
 class Cluster:
@@ -64,14 +70,12 @@ class Cluster:
     async def start(self, number: int) -> ConsensusServer:
         config = self._configs[number]
         server = ConsensusServer(config, SystemClock(), system_random(), LOGGER, self.fatal.append)
-        server.membership = self.gossip  # type: ignore[assignment]
+        server.membership = Membership(self.gossip)
         await server.open()
         await server.start()
         self.servers[number] = server
         tags = server_tags(config.node_id, "dc1", server.rpc_port, False, config.bootstrap_expect, None)
-        info = parse_server(config.node_name, "127.0.0.1", 1, tags)
-        assert info is not None
-        self.gossip.known[config.node_name] = info
+        self.gossip.announce(config.node_name, tags)
         for each in self.running:
             each.members_changed(joined_server=True)
         return server
