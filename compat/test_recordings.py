@@ -7,12 +7,10 @@ and lock-delays are marked slow. Whole agents and clusters are asked with ``comp
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import uvloop
 from replaying import KV, Results, files, judge, play, play_all, summary
 
 from pyconsul.api.limits import HttpSettings
@@ -21,7 +19,8 @@ from pyconsul.errors import NoLeaderError, PyconsulError
 from pyconsul.fsm.commands import AnyCommand
 from pyconsul.records.session import Session
 from pyconsul.server.backend import ReadMeta, ReadMode
-from pyconsul.testing.local_backend import LocalBackend, LocalConsensus, local_server
+from pyconsul.testing.local_backend import LocalBackend, LocalConsensus
+from pyconsul.testing.local_thread import running_local_server
 
 NOT_ONE_SERVER = {"cluster", "lost-quorum", "no-leader"}
 SPECIAL = {"dev-mode", "http-config"}
@@ -50,8 +49,6 @@ HTTP_CONFIG = HttpSettings(
     disable_http_unprintable_char_filter=True,
 )
 
-
-START_S = 30
 SERVERS = 5
 
 
@@ -84,42 +81,16 @@ class NoLeader(LocalConsensus):
         return []
 
 
-class LocalServer:
-    """The API in a thread of its own, so that the blocking replay can talk to it."""
-
-    def __init__(self, settings: HttpSettings, leader: bool = True) -> None:
-        self._settings = settings
-        self._leader = leader
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: uvloop.run(self._serve()), daemon=True)
-
-    def __enter__(self) -> str:
-        self._thread.start()
-        assert self._ready.wait(START_S), "the server did not start"
-        return f"http://127.0.0.1:{self._port}"
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(START_S)
-
-    async def _serve(self) -> None:
-        backend = LocalBackend()
-        if not self._leader:
-            backend.consensus = NoLeader(SystemClock(), backend.node_name, backend.node_id, "127.0.0.1:8300")
-        server = await local_server(self._settings, backend)
-        backend.local.start()
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        [(_, self._port)] = await server.start(["127.0.0.1"], 0)
-        self._ready.set()
-        await self._stop.wait()
-        await server.close(grace_s=1)
-        await backend.local.stop()
+def without_leader() -> LocalBackend:
+    backend = LocalBackend()
+    backend.consensus = NoLeader(SystemClock(), backend.node_name, backend.node_id, "127.0.0.1:8300")
+    return backend
 
 
 def play_here(names: list[str], settings: HttpSettings, tags: set[str], leader: bool = True) -> Results:
     """What differs, by file and scenario, on a server in this process."""
-    with LocalServer(settings, leader) as node:
-        return play_all(names, [node], tags)
+    with running_local_server(settings, LocalBackend if leader else without_leader) as address:
+        return play_all(names, [f"http://{address}"], tags)
 
 
 @pytest.fixture(scope="module")
@@ -180,5 +151,5 @@ def test_no_leader() -> None:
 def test_a_wrong_answer_is_told() -> None:
     """The judge itself: an answer that differs must not pass."""
     wrong = {"name": "wrong", "steps": [{"method": "GET", "path": "/v1/kv/x", "expect": {"status": 200}}]}
-    with LocalServer(HttpSettings()) as node:
-        assert "status: want 200, got 404" in play([node], wrong)
+    with running_local_server() as address:
+        assert "status: want 200, got 404" in play([f"http://{address}"], wrong)

@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from pyconsul.client.client import Client
 from pyconsul.client.settings import Settings
-from pyconsul.testing.local_backend import LocalBackend, local_server
+from pyconsul.testing.local_backend import LocalBackend
+from pyconsul.testing.local_thread import running_local_server
 
 RECORDED_HOST = "127.0.0.41"
 RECORDED_ADDRESS = f"{RECORDED_HOST}:8500"
-START_S = 30
 
 
-@contextmanager
-def running_server() -> Iterator[str]:
+def running_server() -> AbstractContextManager[str]:
     """``host:port`` of the server, which ends with the block."""
-    loop = asyncio.new_event_loop()
-    started: list[str] = []
-    ready = threading.Event()
-    stop = asyncio.Event()
-
-    async def serve() -> None:
-        server = await local_server(backend=LocalBackend("s1", "dc1", RECORDED_HOST))
-        bound = await server.start(["127.0.0.1"], 0)
-        started.append(f"{bound[0][0]}:{bound[0][1]}")
-        ready.set()
-        await stop.wait()
-        await server.close(0)
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
-    thread.start()
-    assert ready.wait(START_S), "the server did not start"
-    try:
-        yield started[0]
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(START_S)
-        assert not thread.is_alive(), "the server did not stop"
-        loop.close()
+    return running_local_server(make=lambda: LocalBackend("s1", "dc1", RECORDED_HOST))
 
 
 class Direct:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -16,33 +15,15 @@ import pytest
 from pyconsul.client.client import Client
 from pyconsul.client.locks import ConflictError, Lock, Semaphore
 from pyconsul.client.settings import Settings
-from pyconsul.testing.local_backend import local_server
+from pyconsul.testing.local_thread import running_local_server
 
 LOCAL_PATHS = os.pathsep.join(path for path in sys.path if path)
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    loop = asyncio.new_event_loop()
-    ready = threading.Event()
-    stop = asyncio.Event()
-    found: list[str] = []
-
-    async def serve() -> None:
-        server = await local_server()
-        host, port = (await server.start(["127.0.0.1"], 0))[0]
-        found.append(f"{host}:{port}")
-        ready.set()
-        await stop.wait()
-        await server.close(0)
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
-    thread.start()
-    assert ready.wait(10)
-    yield found[0]
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(10)
-    loop.close()
+    with running_local_server() as served:
+        yield served
 
 
 Start = Callable[..., subprocess.Popen[str]]
