@@ -45,6 +45,33 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    serial: int,
+    key: ec.EllipticCurvePrivateKey,
+    signer: ec.EllipticCurvePrivateKey,
+    days: int,
+    *,
+    signs_certificates: bool,
+) -> x509.CertificateBuilder:
+    """What certificates of authorities and of agents have in common."""
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(serial)
+        .not_valid_before(now - CLOCK_SKEW)
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=signs_certificates, path_length=None), critical=True)
+        .add_extension(_usage(signs_certificates=signs_certificates), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+    )
+
+
 def create_authority(days: int, domain: str, name: str, cluster_id: str, constraints: Sequence[str]) -> Made:
     key = ec.generate_private_key(ec.SECP256R1())
     serial = x509.random_serial_number()
@@ -54,20 +81,7 @@ def create_authority(days: int, domain: str, name: str, cluster_id: str, constra
             x509.NameAttribute(NameOID.COMMON_NAME, (name or f"Agent CA {serial}")[:64]),
         ]
     )
-    now = datetime.datetime.now(datetime.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(serial)
-        .not_valid_before(now - CLOCK_SKEW)
-        .not_valid_after(now + datetime.timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
-    )
+    builder = _builder(subject, subject, serial, key, key, days, signs_certificates=True)
     if cluster_id:
         trust_domain = x509.UniformResourceIdentifier(f"spiffe://{cluster_id}.{domain}")
         builder = builder.add_extension(x509.SubjectAlternativeName([trust_domain]), critical=False)
@@ -104,21 +118,10 @@ def create_certificate(
     except ValueError as error:
         raise CertificateError(f"failed to create certificate: {error}") from error
     key = ec.generate_private_key(ec.SECP256R1())
-    now = datetime.datetime.now(datetime.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])]))
-        .issuer_name(authority.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - CLOCK_SKEW)
-        .not_valid_after(now + datetime.timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-    )
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
+    serial = x509.random_serial_number()
+    builder = _builder(subject, authority.subject, serial, key, signer, days, signs_certificates=False)
+    builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
     if authenticates:
         both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(both), critical=False)
