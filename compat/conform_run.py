@@ -16,7 +16,6 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from conform_match import (
@@ -95,7 +94,7 @@ class Response:
 class Run:
     """``nodes``: base URLs, the leader's first. ``recording``: the steps get an ``expect`` instead of being checked.
 
-    To be closed, or used by ``with``.
+    To be closed in the end.
     """
 
     def __init__(self, scenario: Scenario, nodes: Sequence[str], recording: bool = False) -> None:
@@ -106,14 +105,6 @@ class Run:
         self.kept: dict[str, http.client.HTTPConnection] = {}
         """Connections that "keep_alive" steps share, by server."""
         self.pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
-
-    def __enter__(self) -> Run:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self.pool.shutdown()

@@ -6,6 +6,7 @@ import concurrent.futures
 import http.client
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -49,7 +50,7 @@ def scenarios_of(name: str, tags: set[str], nodes: int = 1) -> list[dict[str, An
 def play(nodes: Sequence[str], scenario: dict[str, Any]) -> str:
     """What differs; "" when it holds. ``nodes``: addresses, the leader's first."""
     try:
-        with Run(scenario, nodes) as run:
+        with closing(Run(scenario, nodes)) as run:
             run.play()
     except Mismatch as why:
         return str(why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ def answer(**changed: Any) -> Response:
     ],
 )
 def test_answers(expect: dict[str, Any], got: Response, why: str) -> None:
-    with Run({"name": "x", "steps": []}, ["http://127.0.0.1:1"]) as run:
+    with closing(Run({"name": "x", "steps": []}, ["http://127.0.0.1:1"])) as run:
         if not why:
             run.check({"expect": {"status": 200, **expect}}, got)
             return
@@ -134,7 +135,7 @@ def test_answers(expect: dict[str, Any], got: Response, why: str) -> None:
 
 
 def test_captured_values() -> None:
-    with Run({"name": "x", "steps": []}, ["http://127.0.0.1:1"]) as run:
+    with closing(Run({"name": "x", "steps": []}, ["http://127.0.0.1:1"])) as run:
         got = answer(headers={"X-A": "h"}, body=json.dumps([{"ID": "00000000-0000-0001-0000-000000000003"}]).encode())
         run.capture({"capture": {"index": "body.0.ID|uuid_index", "up": "header.X-A|upper", "id": [0, "ID"]}}, got)
         assert (run.matcher.vars["index"], run.matcher.vars["up"]) == (2, "H")
