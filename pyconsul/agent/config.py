@@ -13,6 +13,7 @@ from pyconsul.agent import config_checks as checks
 from pyconsul.agent import config_sections as sections
 from pyconsul.agent.addresses import ListenAddress, Network, is_any
 from pyconsul.agent.config_sources import Sources, error_list, from_command_line, from_files
+from pyconsul.agent.config_unserved import unserved_in
 from pyconsul.agent.config_values import UNIX_PREFIX, Values
 from pyconsul.agent.interfaces import private_ipv4, public_ipv6
 from pyconsul.agent.runtime_config import (
@@ -168,6 +169,7 @@ class _Builder:
             watches=values.objects("watches"),
             files=tuple(self._sources.files),
             warnings=(),
+            without_effect=unserved_in(values.tree, dev),
         )
         values.raise_errors()
         return self._check(config)
@@ -197,7 +199,8 @@ class _Builder:
             )
         )
         checks.check_descriptors(config.limits.http_max_conns_per_client)
-        if config.enable_script_checks and not config.acl.enabled and not config.http.allow_write_http_from:
+        # Consul says so without ACLs only; here they have no effect.
+        if config.enable_script_checks and not config.http.allow_write_http_from:
             self._warnings.append(
                 "using enable-script-checks without ACLs and without allow_write_http_from is DANGEROUS, "
                 "use enable-local-script-checks instead, see https://www.hashicorp.com/blog/"

@@ -24,6 +24,8 @@ class Reload:
     restart: tuple[str, ...]
 
 
+_TOLD = ("warnings", "without_effect", "files")
+"""About the configuration; nothing is switched by them."""
 _WHOLE = frozenset(("checks", "discard_check_output", "node_meta", "services", "watches"))
 _PARTS = {
     "acl": ("default_token", "agent_token", "agent_recovery_token", "replication_token"),
@@ -51,7 +53,7 @@ def changes(running: RuntimeConfig, wanted: RuntimeConfig) -> Reload:
     for field in dataclasses.fields(RuntimeConfig):
         name = field.name
         old, new = getattr(running, name), getattr(wanted, name)
-        if old == new or name in ("warnings", "files"):
+        if old == new or name in _TOLD:
             continue
         if name not in _WHOLE and name not in _PARTS:
             restart.append(name)
@@ -69,5 +71,5 @@ def changes(running: RuntimeConfig, wanted: RuntimeConfig) -> Reload:
         if mixed != old:
             applied.append(name)
             taken[name] = mixed
-    config = dataclasses.replace(running, **taken, warnings=wanted.warnings, files=wanted.files)  # type: ignore[arg-type]
+    config = dataclasses.replace(running, **taken, **{name: getattr(wanted, name) for name in _TOLD})  # type: ignore[arg-type]
     return Reload(config, tuple(applied), tuple(restart))

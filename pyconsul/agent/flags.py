@@ -101,7 +101,7 @@ AGENT_FLAGS = FlagSet(
     Flag("config-dir", STRINGS, "Folder of configuration files, read in order of name.", into="config-file"),
     Flag("config-file", STRINGS, "Configuration file, HCL or JSON; may be repeated."),
     Flag("config-format", STRING, "hcl or json, for all files.", choices=("hcl", "json")),
-    Flag("dev", BOOL, "A server for development: in memory, on 127.0.0.1, leader at once."),
+    Flag("dev", BOOL, "A lone server for development, on 127.0.0.1, that keeps nothing."),
     Flag("hcl", STRINGS, "A piece of HCL configuration; may be repeated."),
     Flag("non-voting-server", BOOL, "The old name of -read-replica.", optional=True, into="read-replica"),
 )

@@ -290,3 +290,5 @@ class RuntimeConfig:
     """The configuration files that were read, in order."""
     warnings: tuple[str, ...]
     """To be logged at WARN once logging works."""
+    without_effect: tuple[str, ...]
+    """Keys that were set and that this version does not serve."""

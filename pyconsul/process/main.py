@@ -123,6 +123,9 @@ class _Process:
         logger = self._logger
         for warning in self._config.warnings:
             logger.warning(warning)
+        if self._config.without_effect:
+            keys = ", ".join(self._config.without_effect)
+            logger.warning("Configuration keys without effect in this version", extra=pairs(keys=keys))
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._unexpected)
         for number in SIGNAL_NAMES:

@@ -23,6 +23,8 @@ STATIC_PATHS = {"agent": "/v1/agent/self", "host": "/v1/agent/host", "cluster": 
 """Captured once."""
 PROFILES = {"heap.prof": "/debug/pprof/heap", "goroutine.prof": "/debug/pprof/goroutine"}
 TARGETS = ("metrics", "logs", "pprof", "host", "agent", "cluster")
+DEFAULT_TARGETS = [target for target in TARGETS if target != "pprof"]
+"""Agents of pyconsul serve no profiles; Consul's do with ``enable_debug``."""
 
 
 def run(context: Context) -> int:
@@ -30,7 +32,7 @@ def run(context: Context) -> int:
     if context.args:
         raise CommandError("==> debug: Too many arguments provided, expected 0")
     duration_ns, interval_ns = flags.integer("duration"), flags.integer("interval")
-    targets = flags.strings("capture") or list(TARGETS)
+    targets = flags.strings("capture") or DEFAULT_TARGETS
     output = flags.string("output") or f"consul-debug-{int(time.time())}"
     client = context.client()
     version = _check(client, duration_ns, interval_ns, targets, output)
@@ -189,7 +191,7 @@ COMMANDS = {
             Flag(
                 "capture",
                 STRINGS,
-                "What to capture; may be repeated (default all).",
+                "What to capture; may be repeated (default all but pprof: only Consul's agents serve profiles).",
                 value_name="what",
                 choices=TARGETS,
             ),

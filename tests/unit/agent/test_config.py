@@ -16,9 +16,11 @@ from pyconsul.agent.addresses import Network
 from pyconsul.agent.config import load, read, validate_files
 from pyconsul.agent.config_checks import check_start, decode_encrypt_key
 from pyconsul.agent.config_keys import CONFIG
+from pyconsul.agent.config_reference import reference
 from pyconsul.agent.config_reload import changes
 from pyconsul.agent.config_schema import OBJECT, OBJECTS, Schema, decode, go_text
 from pyconsul.agent.config_sources import FILE_BYTES_MAX
+from pyconsul.agent.config_unserved import UNSERVED
 from pyconsul.agent.flags import AGENT_FLAGS
 from pyconsul.agent.hcl import parse_hcl
 from pyconsul.agent.interfaces import InterfaceAddress
@@ -200,6 +202,27 @@ def test_old_keys_move_to_their_new_places(write: Write) -> None:
     assert config.acl.default_policy == "deny"
     newer = agent("-hcl", 'acl_token = "old" acl { tokens { default = "new" } }')
     assert newer.acl.default_token == "new"
+
+
+def test_what_is_configured_and_not_served_is_named() -> None:
+    given = 'acl { enabled = true } tls_min_version = "tls12" ports { https = 8501 dns = 53 } node_meta { a-b = "c" }'
+    assert agent("-hcl", given).without_effect == (
+        "acl", "node_meta", "ports.dns", "ports.https", "tls_min_version"
+    )  # fmt: skip
+    assert agent("-hcl", 'domain = "x." audit { enabled = true }', "-recursor=9.9.9.9").without_effect == (
+        "domain", "recursors"
+    )  # fmt: skip
+
+
+def test_what_is_switched_off_or_belongs_to_development_mode_is_not() -> None:
+    assert agent("-dev").without_effect == ()
+    assert agent("-hcl", "acl { enabled = false } ports { dns = -1 https = 0 } recursors = []").without_effect == ()
+    assert agent("-dev", "-grpc-port=8503").without_effect == ("ports.grpc",)
+
+
+def test_whatever_is_not_served_is_a_key() -> None:
+    known = {line.split("`")[1] for line in reference().splitlines() if line.startswith("| `")}
+    assert [path for path in UNSERVED if not any(f"{key}.".startswith(f"{path}.") for key in known)] == []
 
 
 def test_an_empty_fragment_is_nothing() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from canned_agent import CannedAgent, Run
 
+from pyconsul_cli.commands import debug
+
 
 def member(name: str, address: str, tags: Mapping[str, str], status: int = 1) -> dict[str, object]:
     return {"Name": name, "Addr": address, "Port": 8301, "Status": status, "Tags": tags}
@@ -241,3 +243,22 @@ def test_keyring_as_json_is_nothing_but_json(run: Run, agent: CannedAgent) -> No
     agent.says("GET /v1/operator/keyring", pools)
     code, stdout, _ = run("keyring", "-list", "-format=json", environ=agent.environ)
     assert (code, json.loads(stdout)) == (0, pools)
+
+
+def test_debug_asks_for_profiles_when_told_only(
+    run: Run, agent: CannedAgent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(debug, "DURATION_MIN_NS", 1)
+    monkeypatch.setattr(debug, "INTERVAL_MIN_NS", 1)
+    agent.says("GET /v1/agent/self", {"Config": {"Version": "1.16.1"}})
+    for path in ("host", "members", "metrics"):
+        agent.says(f"GET /v1/agent/{path}", {})
+    agent.says("GET /v1/agent/monitor", b"a line\n")
+    line = ("debug", "-duration=30ms", "-interval=30ms")
+    code, stdout, stderr = run(*line, f"-output={tmp_path}/all", environ=agent.environ)
+    assert (code, stderr) == (0, "")
+    assert "Capture: 'metrics, logs, host, agent, cluster'\n" in stdout
+    assert not any("pprof" in request for request in agent.requests)
+    code, _, stderr = run(*line, "-capture=pprof", f"-output={tmp_path}/profiles", environ=agent.environ)
+    assert code == 0 and stderr.startswith("==> Error encountered during collection: Unexpected response code: 404")
+    assert "GET /debug/pprof/heap" in agent.requests
