@@ -63,6 +63,10 @@ nobody, in Consul as here, so that this test fails against both.
 | ACLs (`/v1/acl/…`) | 404; tokens are accepted and have no effect |
 | prepared queries (`/v1/query…`) | 404 |
 | Connect, intentions, config entries (`/v1/connect/…`, `/v1/config…`) | 404 |
+| `/v1/catalog/connect/…`, `/v1/health/connect/…`, `/v1/health/ingress/…`, `/v1/catalog/node-services/…` | 404 |
+| snapshots over HTTP (`/v1/snapshot`) | 404 |
+| DNS, HTTPS, gRPC | their ports are not opened |
+| some keys of the configuration | no effect; marked in [the reference](reference/configuration.md), told at the start |
 | filter expressions (`filter=`) | refused on the agent's endpoints, not looked at elsewhere |
 | checks other than TTL, HTTP, TCP and script checks | refused at registration |
 | sidecar services | refused at registration |
