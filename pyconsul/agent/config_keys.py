@@ -180,7 +180,7 @@ PORT_KEYS = (
 
 NETWORK_KEYS = (
     Key("bind_addr", STRING, "0.0.0.0", "Address for RPC, replication and gossip."),
-    Key("client_addr", STRING, "127.0.0.1", "Addresses for HTTP and DNS, separated by blanks."),
+    Key("client_addr", STRING, "127.0.0.1", "Addresses for HTTP, separated by blanks."),
     Key("advertise_addr", STRING, help="Address that other members use; the bind address by default."),
     Key("advertise_addr_ipv4", STRING),
     Key("advertise_addr_ipv6", STRING),

@@ -31,8 +31,7 @@ def reference() -> str:
     lines += ["", "## Flags", "", "| flag | type | key | meaning |", "| --- | --- | --- | --- |"]
     for flag in AGENT_FLAGS:
         path = key_of_flag(flag.name)
-        served = "*Not served.* " if is_unserved(path) else ""
-        lines.append(f"| `-{flag.name}` | {flag.type} | {f'`{path}`' if path else ''} | {served}{flag.help} |")
+        lines.append(f"| `-{flag.name}` | {flag.type} | {f'`{path}`' if path else ''} | {flag.help} |")
     return "\n".join(lines) + "\n"
 
 

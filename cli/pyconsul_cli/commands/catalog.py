@@ -112,7 +112,9 @@ COMMANDS = {
         sets="CS",
         flags=(
             Flag("detailed", BOOL, "Show whole ids, all addresses and the metadata."),
-            Flag("filter", STRING, "Only nodes for which this expression is true; @FILE or - to read it."),
+            Flag(
+                "filter", STRING, "Expression, @FILE or - for one, of which nodes to show; pyconsul's agents show all."
+            ),
             FORMAT_FLAG,
             Flag("near", STRING, "Sort by distance from this node; _agent is the agent's.", value_name="node"),
             META_FLAG,

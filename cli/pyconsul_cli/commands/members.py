@@ -105,7 +105,11 @@ COMMANDS = {
         sets="C",
         flags=(
             Flag("detailed", BOOL, "Show all tags of each member."),
-            Flag("filter", STRING, "Show members for which this expression is true, as the agent understands it."),
+            Flag(
+                "filter",
+                STRING,
+                "Sent to the agent, to show members for which this is true; pyconsul's agents show all.",
+            ),
             FORMAT_FLAG,
             Flag("segment", STRING, "Show members of this network segment.", ALL_SEGMENTS),
             Flag("status", STRING, "Show members whose status matches this regular expression.", ANY_STATUS),

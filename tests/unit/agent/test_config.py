@@ -20,8 +20,8 @@ from pyconsul.agent.config_reference import reference
 from pyconsul.agent.config_reload import changes
 from pyconsul.agent.config_schema import OBJECT, OBJECTS, Schema, decode, go_text
 from pyconsul.agent.config_sources import FILE_BYTES_MAX
-from pyconsul.agent.config_unserved import UNSERVED
-from pyconsul.agent.flags import AGENT_FLAGS
+from pyconsul.agent.config_unserved import UNSERVED, is_unserved
+from pyconsul.agent.flags import AGENT_FLAGS, key_of_flag
 from pyconsul.agent.hcl import parse_hcl
 from pyconsul.agent.interfaces import InterfaceAddress
 from pyconsul.agent.runtime_config import RuntimeConfig
@@ -223,6 +223,11 @@ def test_what_is_switched_off_or_belongs_to_development_mode_is_not() -> None:
 def test_whatever_is_not_served_is_a_key() -> None:
     known = {line.split("`")[1] for line in reference().splitlines() if line.startswith("| `")}
     assert [path for path in UNSERVED if not any(f"{key}.".startswith(f"{path}.") for key in known)] == []
+
+
+def test_flags_that_are_not_served_say_so() -> None:
+    for flag in AGENT_FLAGS:
+        assert flag.help.startswith("Not served: ") == is_unserved(key_of_flag(flag.name)), flag
 
 
 def test_an_empty_fragment_is_nothing() -> None:
