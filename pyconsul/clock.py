@@ -42,11 +42,9 @@ class Random(Protocol):
 class SystemClock:
     """The machine's clocks."""
 
-    def monotonic(self) -> float:
-        return _time.monotonic()
-
-    def wall(self) -> float:
-        return _time.time()
+    # The functions themselves: they are asked with every request.
+    monotonic = staticmethod(_time.monotonic)
+    wall = staticmethod(_time.time)
 
 
 def system_random() -> Random:

@@ -70,6 +70,7 @@ class App:
         self._added_head = added
         self._known_head = added + _COMMON_HEAD
         self._starts: dict[int, bytes] = {}
+        self._usual_heads: dict[int, bytes] = {}
 
     # From a request to an answer
 
@@ -169,6 +170,18 @@ class App:
     def wire(self, request: Request, response: Response, keep_alive: bool, http_1_0: bool = False) -> bytes:
         """The answer as it is sent."""
         body, status, coding = response.body, response.status, b""
+        if (
+            request.query is NO_QUERY
+            and request.known
+            and keep_alive
+            and not http_1_0
+            and len(body) < GZIP_BODY_MIN
+            and not self._always_pretty
+            and request.method != b"HEAD"
+        ):
+            # The hot path: all that is to be decided is known.
+            head = self._usual_heads.get(status) or self._usual_head(status)
+            return b"".join((head, response.head, self._date.line(), b"Content-Length: %d\r\n\r\n" % len(body), body))
         if response.is_json and (self._always_pretty or (request.query is not NO_QUERY and "pretty" in request.query)):
             body = json.pretty(body)
         if (
@@ -178,9 +191,7 @@ class App:
         ):
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
             coding = b"Content-Encoding: gzip\r\n"
-        start = self._starts.get(status)
-        if start is None:
-            start = self._starts[status] = b"HTTP/1.1 %d %b\r\n" % (status, _REASONS.get(status, "Unknown").encode())
+        start = self._start(status)
         connection = b""
         if http_1_0:
             start = start.replace(b"HTTP/1.1", b"HTTP/1.0", 1)
@@ -203,6 +214,16 @@ class App:
                 b"" if request.method == b"HEAD" else body,
             )
         )
+
+    def _start(self, status: int) -> bytes:
+        start = self._starts.get(status)
+        if start is None:
+            start = self._starts[status] = b"HTTP/1.1 %d %b\r\n" % (status, _REASONS.get(status, "Unknown").encode())
+        return start
+
+    def _usual_head(self, status: int) -> bytes:
+        head = self._usual_heads[status] = self._start(status) + self._known_head
+        return head
 
     def stream_head(self, http_1_0: bool) -> bytes:
         """The head of an answer in pieces, after which the connection is closed."""

@@ -74,7 +74,7 @@ class LaterRead(Deferred):
     __slots__ = ("_api", "_cancelled", "_error_head", "_options", "_read", "_waiting")
 
     def __init__(self, api: Api, options: ReadOptions, read: Read, error_head: bytes = b"") -> None:
-        super().__init__()
+        self._answer = self._done = None  # what the base class does, without its call: every read at a follower is one
         self._cancelled = False
         self._api = api
         self._options = options
@@ -100,11 +100,11 @@ class LaterRead(Deferred):
             self.resolve(error_response(meta, head=self._error_head))
             return
         answer = _serve(self._api, self._options, self._read, self._error_head, meta)
-        if isinstance(answer, Deferred):
+        if type(answer) is Response:
+            self.resolve(answer)
+        elif isinstance(answer, Deferred):
             self._waiting = answer
             answer.then(self.resolve)
-        else:
-            self.resolve(answer)
 
 
 def _serve(api: Api, options: ReadOptions, read: Read, error_head: bytes, meta: ReadMeta) -> Response | Deferred:

@@ -12,12 +12,13 @@ class DateLine:
 
     def __init__(self, clock: Clock) -> None:
         self._wall = clock.wall
-        self._second = -1
+        self._from = self._until = 0
         self._line = b""
 
     def line(self) -> bytes:
-        second = int(self._wall())
-        if second != self._second:
-            self._second = second
+        now = self._wall()
+        if not self._from <= now < self._until:
+            self._from = second = int(now)
+            self._until = second + 1
             self._line = b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()
         return self._line

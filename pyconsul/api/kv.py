@@ -37,6 +37,7 @@ TOO_LARGE_UNANNOUNCED = (
     "Request body too large, max size: {} bytes. See https://www.consul.io/docs/agent/options.html#kv_max_value_size."
 )
 
+DEFAULT = ReadMode.DEFAULT
 TRUE = json_bytes(b"true")
 FALSE = json_bytes(b"false")
 
@@ -114,7 +115,7 @@ def get(api: Api, request: Request) -> Answer:
         if b"cache-control" not in headers and b"x-consul-namespace" not in headers:
             # The hot path: nothing to look at but the key.
             plain = KeyRead(key, False)
-            meta = api.consensus.read_now(ReadMode.DEFAULT)
+            meta = api.consensus.read_now(DEFAULT)
             if meta is not None:
                 return plain.answer(api.consensus.store, meta)
             return LaterRead(api, DEFAULT_OPTIONS, plain)

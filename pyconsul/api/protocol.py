@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httptools
 
 from pyconsul.api.limits import HEADER_LINES_MAX
+from pyconsul.api.repeated import RepeatedHead, learn
 from pyconsul.api.request import Request, is_malformed, without_token
 from pyconsul.api.response import Answer, Deferred, Response, Stream
 from pyconsul.codec.duration import SECOND, format_duration
@@ -67,7 +68,7 @@ class HttpProtocol(asyncio.Protocol):
         "_answer", "_app", "_backlog", "_began_s", "_body", "_chunked", "_closing", "_current", "_discard",
         "_feeding", "_file", "_from", "_head_bytes", "_head_done", "_head_size", "_headers", "_held", "_http_1_0",
         "_in_message", "_keep_alive", "_loop", "_method", "_out", "_out_bytes", "_parser", "_paused", "_peer",
-        "_reading", "_refused", "_server", "_target", "_task", "_transport", "_wants_continue", "counted",
+        "_reading", "_refused", "_repeated", "_server", "_target", "_task", "_transport", "_wants_continue", "counted",
         "message_began_s", "progress_s", "stuck_bytes", "stuck_since_s",
     )  # fmt: skip
 
@@ -99,6 +100,7 @@ class HttpProtocol(asyncio.Protocol):
         self._feeding = self._closing = self._paused = False
         self._keep_alive = self._reading = True
         self._http_1_0 = False
+        self._repeated: RepeatedHead | None = None
         self.counted = False
         self.message_began_s = self.progress_s = self.stuck_since_s = 0.0
         self.stuck_bytes = 0
@@ -121,6 +123,7 @@ class HttpProtocol(asyncio.Protocol):
         self._transport = None
         self._server.closed(self, self._peer)
         self._backlog.clear()
+        self._out.clear()
         answer, self._answer = self._answer, None
         if answer is not None:
             answer.cancel()
@@ -130,6 +133,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """A client that has gone must not keep a waiting read alive; anything else is still answered."""
+        self.write_out()
         if self._current is None or (self._answer is not None and type(self._answer).hurry is not Deferred.hurry):
             return False
         self._closing = True
@@ -159,9 +163,14 @@ class HttpProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
-        if not self._in_message and (
-            self._held or not (data.startswith(KNOWN_STARTS) and data.isascii() and b"\n" in data)
-        ):
+        fresh = not self._in_message
+        if fresh and self._repeated is not None and self._current is None:
+            request = self._repeated.request(data, self._peer)
+            if request is not None and not self._held and not self._backlog and not self._paused:
+                self._begin(request, True, False)
+                self._flush()
+                return
+        if fresh and (self._held or not (data.startswith(KNOWN_STARTS) and data.isascii() and b"\n" in data)):
             mended = self._mend(data)
             if mended is None:
                 return
@@ -174,6 +183,8 @@ class HttpProtocol(asyncio.Protocol):
         self._flush()
         if self._in_message:
             self._still_in_message(len(data))
+        elif fresh and not self._closing and not self._http_1_0:
+            self._repeated = learn(data, self._headers)
 
     def _feed(self, data: bytes) -> None:
         while data:
@@ -355,19 +366,17 @@ class HttpProtocol(asyncio.Protocol):
             data = self._app.wire(request, answer, keep_alive, http_1_0)
             if logged:
                 self._log(request)
-            self._out.append(data)
-            self._out_bytes += len(data)
+            self._put(data)
             if not keep_alive:
                 self._finish_closing()
-            elif self._out_bytes > OUT_BYTES_MAX:
-                self._write_out()  # where the client does not read, this stops the taking of further requests
             return
         self._current = request
-        if isinstance(answer, Stream):
-            self._begin_stream(request, answer)
-        elif isinstance(answer, Deferred):
-            self._answer = answer
-            answer.then(self._answered)
+        if isinstance(answer, Deferred):
+            if isinstance(answer, Stream):
+                self._begin_stream(request, answer)
+            else:
+                self._answer = answer
+                answer.then(self._answered)
         elif isinstance(answer, Response):
             self._answered(answer)
         else:
@@ -395,7 +404,7 @@ class HttpProtocol(asyncio.Protocol):
         self._answer = stream
         self._keep_alive = False
         self._out.append(self._app.stream_head(self._http_1_0))
-        self._write_out()
+        self.write_out()
         stream.begin(self)
 
     @property
@@ -421,7 +430,7 @@ class HttpProtocol(asyncio.Protocol):
         if request is None or self._transport is None:
             return
         self._current = self._answer = None
-        self._out.append(self._app.wire(request, response, self._keep_alive, self._http_1_0))
+        self._put(self._app.wire(request, response, self._keep_alive, self._http_1_0))
         if log.isEnabledFor(logging.DEBUG):
             self._log(request)
         if not self._keep_alive:
@@ -452,17 +461,24 @@ class HttpProtocol(asyncio.Protocol):
             self._reading = True
             self._transport.resume_reading()
 
-    def _write_out(self) -> None:
+    def _put(self, data: bytes) -> None:
+        """Keeps an answer until the end of the turn."""
+        self._out.append(data)
+        self._out_bytes += len(data)
+        if self._out_bytes > OUT_BYTES_MAX:
+            self.write_out()  # where the client does not read, this stops the taking of further requests
+
+    def write_out(self) -> None:
+        """Writes the answers that are there."""
         out = self._out
-        if self._transport is not None:
+        if self._transport is not None and out:
             data = out[0] if len(out) == 1 else b"".join(out)
             out.clear()
             self._out_bytes = 0
             self._send(data)
 
     def _send(self, data: bytes) -> None:
-        """Writes at once what the socket takes. The transport would collect the answers of all connections until the
-        end of the loop's turn, and the clients would stand idle meanwhile."""
+        """Writes what the socket takes; only the rest is the transport's, whose queue costs more than the write."""
         transport = self._transport
         if transport is None:
             return
@@ -477,13 +493,16 @@ class HttpProtocol(asyncio.Protocol):
         transport.write(data)
 
     def _flush(self) -> None:
-        if self._out:
-            self._write_out()
+        if not self._closing:  # as nearly always
+            if self._out:
+                self._server.outbox.add(self)
+            return
+        self.write_out()
         if self._refused is not None and self._current is None and not self._backlog and self._transport is not None:
             data, self._refused = self._refused, None
             self._transport.write(data)
             self._linger()
-        elif self._closing and self._current is None and not self._backlog and self._transport is not None:
+        elif self._current is None and not self._backlog and self._transport is not None:
             self._linger()
 
     def _refuse(self, answer: bytes) -> None:
@@ -517,6 +536,7 @@ class HttpProtocol(asyncio.Protocol):
         self._keep_alive = False
         if self._current is None and not self._backlog:
             self._closing = True
+            self.write_out()
             if self._transport is not None:
                 self._transport.close()
             return

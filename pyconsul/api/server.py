@@ -14,6 +14,7 @@ from pyconsul.api.app import App
 from pyconsul.api.context import AgentBackend, Api
 from pyconsul.api.events import EventBuffer
 from pyconsul.api.limits import TOO_MANY_CONNECTIONS, ClientLimit, HttpSettings
+from pyconsul.api.outbox import Outbox
 from pyconsul.api.protocol import HttpProtocol
 from pyconsul.api.routes import ROUTES, Route
 from pyconsul.clock import Clock, Random, SystemClock, system_random
@@ -39,6 +40,7 @@ class HttpServer:
         self.api = Api(backend, settings, self.events, clock or SystemClock(), random or system_random())
         self.app = App(self.api, routes)
         self.loop = asyncio.get_running_loop()
+        self.outbox = Outbox(self.loop)
         self.connections: set[HttpProtocol] = set()
         self.reading: set[HttpProtocol] = set()
         """Connections in the middle of a request: those that take too long are closed."""

@@ -73,6 +73,16 @@ def encode_key(key: bytes) -> bytes:
 
 def encode_entry(entry: KVEntry, value_shown: bool = True) -> bytes:
     """A KV entry: HTTP reference, "Entry". An empty value, and one that is not to be shown, is null."""
+    if entry.value and value_shown and not entry.session and _is_plain(entry.key):
+        # Nearly every entry; the general form below gives the same bytes for it in twice the time.
+        return b'{"LockIndex":%d,"Key":"%b","Flags":%d,"Value":"%b","CreateIndex":%d,"ModifyIndex":%d}' % (
+            entry.lock_index,
+            entry.key,
+            entry.flags,
+            b2a_base64(entry.value, newline=False),
+            entry.create_index,
+            entry.modify_index,
+        )
     if value_shown and entry.value:
         value = b'"%b"' % b2a_base64(entry.value, newline=False)
     else:

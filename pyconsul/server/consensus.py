@@ -30,6 +30,10 @@ from pyconsul.state.store import Store
 
 T = TypeVar("T")
 
+DEFAULT = ReadMode.DEFAULT
+STALE = ReadMode.STALE
+"""Members of an enumeration cost twice as much to look up, which every read would pay."""
+
 RETRY_SECONDS = 0.1
 """Pause before a leader that could not be reached, or that says it is none, is asked again."""
 
@@ -86,16 +90,19 @@ class Consensus:
         return [server.address for server in self.raft.core.configuration.servers]
 
     def read_now(self, mode: ReadMode) -> ReadMeta | None:
-        if mode is ReadMode.DEFAULT:
+        if mode is DEFAULT:
             return self._default_meta if self.raft.lease_is_valid else None
         if mode is ReadMode.STALE and self.raft.heard_from_leader:
             return self._stale_meta()
         return None
 
     def read_then(self, mode: ReadMode, done: Callable[[ReadMeta | PyconsulError], None]) -> None:
-        _Read(self, mode, done).route()
+        _Read(self, mode, done).wait()
 
     async def read(self, mode: ReadMode) -> ReadMeta:
+        meta = self.read_now(mode)
+        if meta is not None:
+            return meta
         future: asyncio.Future[ReadMeta | PyconsulError] = self._loop.create_future()
         self.read_then(mode, lambda result: _resolve(future, result))
         result = await future
@@ -357,12 +364,17 @@ class _Read:
         self._deadline = 0.0  # set when it first has to wait
 
     def route(self) -> None:
-        consensus = self._consensus
-        meta = consensus.read_now(self._mode)
+        meta = self._consensus.read_now(self._mode)
         if meta is not None:
             self._done(meta)
-        elif self._mode is not ReadMode.STALE and consensus.raft.core.leader_id:
-            consensus.raft.read_index(self, self._mode is ReadMode.DEFAULT)
+        else:
+            self.wait()
+
+    def wait(self) -> None:
+        """What was refused to be read now is asked of the leader, or held until there is one."""
+        raft = self._consensus.raft
+        if self._mode is not STALE and raft.core.leader_id:
+            raft.read_index(self, self._mode is DEFAULT)
         else:
             self._hold()
 

@@ -111,6 +111,7 @@ class RaftLoop:
         self._transport = transport
         self._snapshots = snapshots
         self._clock = clock
+        self._monotonic = clock.monotonic
         self._logger = logger
         self._loop = asyncio.get_running_loop()
         self._tick_seconds = tick_seconds
@@ -129,6 +130,7 @@ class RaftLoop:
         self._reads_until_applied: list[tuple[int, int, list[ReadDone]]] = []
         self._tick_handle: asyncio.TimerHandle | None = None
         self._last_tick = clock.monotonic()
+        self._late_from = 0.0  # when the next tick is overdue; nothing is punctual before the first
         self._tick_rest = 0.0  # of a tick: time that passed and was not counted yet
         self._progress_told = 0.0
         self._stopped = False
@@ -140,7 +142,7 @@ class RaftLoop:
     # Life
 
     def start(self) -> None:
-        self._last_tick = self._clock.monotonic()
+        self._ticked(self._clock.monotonic())
         self._tick_handle = self._loop.call_later(self._tick_seconds, self._tick)
         self.wake()
 
@@ -169,16 +171,16 @@ class RaftLoop:
         paused process must not believe in its lease), and all that is committed is applied: followers may have applied
         it already, and their readers seen it."""
         core = self.core
+        log = core.log
         return (
-            core.role == "leader"
+            core.has_lease()
+            and log.applied == log.commit
             and self._leader_term_applied == core.term
-            and core.applied_index == core.commit_index
-            and self._is_punctual()
-            and core.has_lease()
+            and self._monotonic() < self._late_from
         )
 
     def _is_punctual(self) -> bool:
-        return self._clock.monotonic() - self._last_tick < LATE_TICKS_MAX * self._tick_seconds
+        return self._monotonic() < self._late_from
 
     def propose(self, command: AnyCommand, data: bytes, done: Done) -> None:
         """``done`` gets the result, an ApplyError, LeadershipLostError (fate unknown), NotLeaderError or
@@ -241,7 +243,7 @@ class RaftLoop:
     def _tick(self) -> None:
         now = self._clock.monotonic()
         elapsed = (now - self._last_tick) / self._tick_seconds + self._tick_rest
-        self._last_tick = now
+        self._ticked(now)
         self._tick_handle = self._loop.call_later(self._tick_seconds, self._tick)
         ticks = max(1, int(elapsed))
         self._tick_rest = max(0.0, elapsed - ticks)
@@ -259,6 +261,10 @@ class RaftLoop:
             self._close_others()
         self._snapshots.tick(now)
         self.wake()
+
+    def _ticked(self, now: float) -> None:
+        self._last_tick = now
+        self._late_from = now + LATE_TICKS_MAX * self._tick_seconds
 
     def _pump(self) -> None:
         self._pump_scheduled = False
