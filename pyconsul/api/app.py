@@ -19,7 +19,7 @@ from pyconsul.api.context import Api
 from pyconsul.api.errors import error_response
 from pyconsul.api.httpdate import DateLine
 from pyconsul.api.limits import HEADER_SLACK_BYTES, HttpSettings, RateLimit, may_write, parse_networks
-from pyconsul.api.params import NO_QUERY, Query
+from pyconsul.api.params import NO_QUERY, Flags, Query
 from pyconsul.api.request import Request, unescape
 from pyconsul.api.response import HTML_HEAD, TEXT_HEAD, Answer, Response, text_response
 from pyconsul.api.routes import ROUTES, Route, Router
@@ -50,6 +50,7 @@ class App:
         self.api = api
         self._router = Router(routes)
         self._date = DateLine(api.clock)
+        self._flags = Flags()
         self.configure(api.settings)
 
     def configure(self, settings: HttpSettings) -> None:
@@ -78,7 +79,7 @@ class App:
         """Never raises: what a handler raises becomes an answer (a coroutine's errors: ``failed``)."""
         try:
             target = request.target
-            if _is_odd(target) is None:
+            if _is_odd(target) is None or (target := self._without_flags(request)):
                 request.path = target
                 found = self._router.find(target)
                 if found is not None:
@@ -91,6 +92,17 @@ class App:
             return self._handle_slowly(request)
         except Exception as error:
             return error_response(error)
+
+    def _without_flags(self, request: Request) -> bytes:
+        """The path of a target that is not odd but for a query that is known; b"" of others."""
+        path, mark, raw_query = request.target.partition(b"?")
+        if not mark or _is_odd(path) is not None:
+            return b""
+        query = self._flags.find(raw_query)
+        if query is None:
+            return b""
+        request.query = query
+        return path
 
     def failed(self, error: BaseException) -> Response:
         """The answer for what a handler's coroutine raised."""
@@ -118,6 +130,7 @@ class App:
         if raw_query:
             try:
                 request.query = Query.parse(raw_query) or NO_QUERY
+                self._flags.keep(raw_query, request.query)
             except DecodeError:
                 return Response(500)
         request.argument = path[size:]
@@ -171,18 +184,18 @@ class App:
         """The answer as it is sent."""
         body, status, coding = response.body, response.status, b""
         if (
-            request.query is NO_QUERY
-            and request.known
+            request.known
             and keep_alive
             and not http_1_0
             and len(body) < GZIP_BODY_MIN
             and not self._always_pretty
+            and not request.query.pretty
             and request.method != b"HEAD"
         ):
             # The hot path: all that is to be decided is known.
             head = self._usual_heads.get(status) or self._usual_head(status)
             return b"".join((head, response.head, self._date.line(), b"Content-Length: %d\r\n\r\n" % len(body), body))
-        if response.is_json and (self._always_pretty or (request.query is not NO_QUERY and "pretty" in request.query)):
+        if response.is_json and (self._always_pretty or request.query.pretty):
             body = json.pretty(body)
         if (
             len(body) >= GZIP_BODY_MIN

@@ -100,11 +100,11 @@ class LaterRead(Deferred):
             self.resolve(error_response(meta, head=self._error_head))
             return
         answer = _serve(self._api, self._options, self._read, self._error_head, meta)
-        if type(answer) is Response:
-            self.resolve(answer)
-        elif isinstance(answer, Deferred):
+        if isinstance(answer, Deferred):
             self._waiting = answer
             answer.then(self.resolve)
+        else:
+            self.resolve(answer)
 
 
 def _serve(api: Api, options: ReadOptions, read: Read, error_head: bytes, meta: ReadMeta) -> Response | Deferred:

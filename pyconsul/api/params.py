@@ -29,13 +29,16 @@ CACHED_AND_CONSISTENT = "Cannot specify ?cached with ?consistent, conflicting se
 class Query:
     """A decoded query. Of a repeated name the first value counts."""
 
-    __slots__ = ("_first", "_pairs")
+    __slots__ = ("_first", "_pairs", "options", "pretty")
 
     def __init__(self, pairs: list[tuple[bytes, bytes]]) -> None:
         self._pairs = pairs
+        self.options: ReadOptions | None = None
+        """What ``read_options`` made of it, where nothing but the query counted."""
         self._first: dict[bytes, bytes] = {}
         for name, value in pairs:
             self._first.setdefault(name, value)
+        self.pretty = b"pretty" in self._first
 
     @classmethod
     def parse(cls, raw: bytes) -> Query:
@@ -77,6 +80,22 @@ class Query:
 NO_QUERY = Query([])
 
 
+class Flags:
+    """Queries without values (``recurse``, ``raw&consistent``), decoded once: there are few, and nearly all reads that
+    have a query at all have one of them."""
+
+    KEPT_MAX = 64
+
+    def __init__(self) -> None:
+        self._kept: dict[bytes, Query] = {}
+        self.find = self._kept.get
+        """The query of these bytes, if it is kept."""
+
+    def keep(self, raw: bytes, query: Query) -> None:
+        if query and b"=" not in raw and len(self._kept) < self.KEPT_MAX:
+            self._kept[raw] = query
+
+
 class ReadOptions(msgspec.Struct, frozen=True, gc=False):
     """``index`` 0: do not block. ``wait_ns`` 0 or below: the default time. ``dc`` "": the own datacenter."""
 
@@ -93,13 +112,19 @@ def read_options(request: Request, use_cache: bool = True) -> ReadOptions:
     """Datacenter, consistency, ``index`` and ``wait``. Raises CallerError with the first complaint."""
     query = request.query
     cache_control = request.headers.get(b"cache-control")
-    if not query and cache_control is None:
-        return DEFAULT_OPTIONS
+    if cache_control is None:
+        if not query:
+            return DEFAULT_OPTIONS
+        if query.options is not None:
+            return query.options
     mode = consistency(request, use_cache)
     if cache_control is not None:
         check_cache_control(json.to_text(cache_control))
     index, wait_ns = blocking_options(query)
-    return ReadOptions(mode, index, wait_ns, query.get("dc"))
+    options = ReadOptions(mode, index, wait_ns, query.get("dc"))
+    if cache_control is None and "cached" not in query:
+        query.options = options
+    return options
 
 
 def consistency(request: Request, use_cache: bool = True) -> ReadMode:

@@ -62,10 +62,11 @@ def refusal(status: int, text: bytes = b"") -> bytes:
 class HttpProtocol(asyncio.Protocol):
     """States: ``_in_message`` from the first byte of a request to its last, ``_head_done`` when its headers are read;
     ``_current`` the request that is being answered; ``_closing`` when nothing more is read; ``_refused`` what is
-    to be sent after everything before it was answered."""
+    to be sent after everything before it was answered; ``_behind`` when the transport may hold what the socket did not
+    take."""
 
     __slots__ = (
-        "_answer", "_app", "_backlog", "_began_s", "_body", "_chunked", "_closing", "_current", "_discard",
+        "_answer", "_app", "_backlog", "_began_s", "_behind", "_body", "_chunked", "_closing", "_current", "_discard",
         "_feeding", "_file", "_from", "_head_bytes", "_head_done", "_head_size", "_headers", "_held", "_http_1_0",
         "_in_message", "_keep_alive", "_loop", "_method", "_out", "_out_bytes", "_parser", "_paused", "_peer",
         "_reading", "_refused", "_repeated", "_server", "_target", "_task", "_transport", "_wants_continue", "counted",
@@ -99,7 +100,7 @@ class HttpProtocol(asyncio.Protocol):
         self._in_message = self._head_done = self._discard = self._wants_continue = False
         self._feeding = self._closing = self._paused = False
         self._keep_alive = self._reading = True
-        self._http_1_0 = False
+        self._http_1_0 = self._behind = False
         self._repeated: RepeatedHead | None = None
         self.counted = False
         self.message_began_s = self.progress_s = self.stuck_since_s = 0.0
@@ -435,8 +436,12 @@ class HttpProtocol(asyncio.Protocol):
             self._log(request)
         if not self._keep_alive:
             self._finish_closing()
-        if not self._feeding:
+        if self._feeding:
+            return
+        if self._backlog or self._wants_continue or not self._reading:
             self._go_on()
+        else:
+            self._flush()
 
     def _log(self, request: Request) -> None:
         latency_ns = int((self._loop.time() - self._began_s) * SECOND)
@@ -482,7 +487,9 @@ class HttpProtocol(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
-        if self._file >= 0 and not transport.get_write_buffer_size() and not transport.is_closing():
+        if self._behind:
+            self._behind = transport.get_write_buffer_size() > 0
+        if not self._behind and self._file >= 0 and not transport.is_closing():
             try:
                 sent = os.write(self._file, data)
             except OSError:
@@ -490,6 +497,7 @@ class HttpProtocol(asyncio.Protocol):
             if sent == len(data):
                 return
             data = data[sent:]
+            self._behind = True
         transport.write(data)
 
     def _flush(self) -> None:

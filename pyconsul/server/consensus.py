@@ -64,6 +64,8 @@ class Consensus:
         self._describe_peer = describe_peer
         self._loop = asyncio.get_running_loop()
         self._held: dict[_Held, None] = {}  # in the order of arrival
+        self._leased_reads: _Reads | None = None
+        self._confirmed_reads: _Reads | None = None
         self._default_meta = ReadMeta(known_leader=True, last_contact_ms=0, forwarded=False)
         self._forwarded_meta = ReadMeta(known_leader=True, last_contact_ms=0, forwarded=True)
 
@@ -97,7 +99,20 @@ class Consensus:
         return None
 
     def read_then(self, mode: ReadMode, done: Callable[[ReadMeta | PyconsulError], None]) -> None:
-        _Read(self, mode, done).wait()
+        raft = self.raft
+        if mode is STALE or not raft.core.leader_id:
+            self.hold_read(mode, done)
+            return
+        lease = mode is DEFAULT
+        reads = self._leased_reads if lease else self._confirmed_reads
+        if reads is None or reads.rounds_begun != raft.rounds_begun:
+            reads = _Reads(self, mode, raft.rounds_begun)
+            if lease:
+                self._leased_reads = reads
+            else:
+                self._confirmed_reads = reads
+            raft.read_index(reads, lease)
+        reads.waiting.append(done)
 
     async def read(self, mode: ReadMode) -> ReadMeta:
         meta = self.read_now(mode)
@@ -113,6 +128,24 @@ class Consensus:
     def confirmed_meta(self) -> ReadMeta:
         """Of a read whose index a majority has just confirmed."""
         return self._default_meta if self.is_leader else self._forwarded_meta
+
+    def hold_read(self, mode: ReadMode, done: Callable[[ReadMeta | PyconsulError], None]) -> None:
+        """Tries the read again when there may be a leader, until the hold time is over."""
+        _HeldRead(self, mode, done).hold()
+
+    def reads_answered(self, reads: _Reads, good: bool) -> None:
+        """What was to be learnt for these reads is known, or could not be learnt."""
+        if reads is self._leased_reads:
+            self._leased_reads = None
+        elif reads is self._confirmed_reads:
+            self._confirmed_reads = None
+        if good:
+            meta = self.confirmed_meta()
+            for done in reads.waiting:
+                done(meta)
+        else:
+            for done in reads.waiting:
+                self.hold_read(reads.mode, done)
 
     def submit(self, command: AnyCommand, done: Callable[[object], None]) -> None:
         _Write(self, command, commands.encode(command), done).route()
@@ -352,8 +385,23 @@ class _Held:
         self._retry()
 
 
-class _Read:
-    """One read on its way to being allowed; called with the outcome of each try."""
+class _Reads:
+    """Reads of one mode that came since the last round began and wait for the same answer. No object for each."""
+
+    __slots__ = ("_consensus", "mode", "rounds_begun", "waiting")
+
+    def __init__(self, consensus: Consensus, mode: ReadMode, rounds_begun: int) -> None:
+        self._consensus = consensus
+        self.mode = mode
+        self.rounds_begun = rounds_begun
+        self.waiting: list[Callable[[ReadMeta | PyconsulError], None]] = []
+
+    def __call__(self, good: bool) -> None:
+        self._consensus.reads_answered(self, good)
+
+
+class _HeldRead:
+    """One read that was refused once; called with the outcome of the next try."""
 
     __slots__ = ("_consensus", "_deadline", "_done", "_mode")
 
@@ -361,33 +409,26 @@ class _Read:
         self._consensus = consensus
         self._mode = mode
         self._done = done
-        self._deadline = 0.0  # set when it first has to wait
+        self._deadline = consensus.deadline()
 
-    def route(self) -> None:
-        meta = self._consensus.read_now(self._mode)
+    def hold(self) -> None:
+        self._consensus.hold(self._deadline, self._again, self._expired)
+
+    def _again(self) -> None:
+        consensus = self._consensus
+        meta = consensus.read_now(self._mode)
         if meta is not None:
             self._done(meta)
+        elif self._mode is not STALE and consensus.raft.core.leader_id:
+            consensus.raft.read_index(self, self._mode is DEFAULT)
         else:
-            self.wait()
-
-    def wait(self) -> None:
-        """What was refused to be read now is asked of the leader, or held until there is one."""
-        raft = self._consensus.raft
-        if self._mode is not STALE and raft.core.leader_id:
-            raft.read_index(self, self._mode is DEFAULT)
-        else:
-            self._hold()
+            self.hold()
 
     def __call__(self, good: bool) -> None:
         if good:
             self._done(self._consensus.confirmed_meta())
         else:
-            self._hold()
-
-    def _hold(self) -> None:
-        if self._deadline == 0.0:
-            self._deadline = self._consensus.deadline()
-        self._consensus.hold(self._deadline, self.route, self._expired)
+            self.hold()
 
     def _expired(self) -> None:
         self._done(NoLeaderError())

@@ -126,7 +126,7 @@ class RaftLoop:
         self._read_waiters: list[ReadDone] = []
         self._leased_waiters: list[ReadDone] = []
         self._read_rounds: dict[int, tuple[float, list[ReadDone]]] = {}
-        self._read_context = 0
+        self.rounds_begun = 0  # of reads; what was handed to ``read_index`` since the last one shares the next
         self._reads_until_applied: list[tuple[int, int, list[ReadDone]]] = []
         self._tick_handle: asyncio.TimerHandle | None = None
         self._last_tick = clock.monotonic()
@@ -292,9 +292,9 @@ class RaftLoop:
             self._handle(ready)
 
     def _new_round(self, waiters: list[ReadDone]) -> int:
-        self._read_context += 1
-        self._read_rounds[self._read_context] = (self._clock.monotonic(), waiters)
-        return self._read_context
+        self.rounds_begun += 1
+        self._read_rounds[self.rounds_begun] = (self._clock.monotonic(), waiters)
+        return self.rounds_begun
 
     def _configuration_changed(self) -> None:
         servers = self.core.configuration.servers

@@ -15,6 +15,7 @@ from pyconsul.api.app import App
 from pyconsul.api.context import Api
 from pyconsul.api.events import EventBuffer
 from pyconsul.api.limits import HttpSettings
+from pyconsul.api.params import Flags, Query
 from pyconsul.api.request import Request
 from pyconsul.api.response import Deferred, Response
 from pyconsul.clock import SystemClock
@@ -475,3 +476,38 @@ async def test_requests_above_the_rate_are_turned_away() -> None:
     assert [(await site.ask("GET", "/v1/kv/a")).status for _ in range(4)] == [200, 200, 200, 429]
     site.app.configure(HttpSettings())
     assert (await site.ask("GET", "/v1/kv/a")).status == 200
+
+
+async def test_queries_that_are_kept_are_answered_as_the_first_time() -> None:
+    site = Site()
+    for key in ("a", "a/b"):
+        await site.ask("PUT", f"/v1/kv/{key}", b"1")
+    queries = (
+        "recurse",
+        "keys",
+        "raw",
+        "consistent",
+        "stale",
+        "pretty",
+        "recurse&pretty",
+        "stale&consistent",
+        "cached",
+    )
+    queries += ("cached&consistent", "dc=", "dc=elsewhere", "%72aw", "raw;", "")
+    first = [await site.ask("GET", f"/v1/kv/a?{query}") for query in queries]
+    again = [await site.ask("GET", f"/v1/kv/a?{query}") for query in queries]
+    assert [(each.status, each.head, each.body) for each in first] == [
+        (each.status, each.head, each.body) for each in again
+    ]
+    assert len({(each.status, each.body) for each in first}) >= 7
+
+
+def test_no_more_than_some_queries_are_kept() -> None:
+    flags = Flags()
+    for number in range(2 * Flags.KEPT_MAX):
+        raw = b"flag%d" % number
+        flags.keep(raw, Query.parse(raw))
+    flags.keep(b"a=1", Query.parse(b"a=1"))
+    assert flags.find(b"flag0") is not None
+    assert flags.find(b"flag%d" % Flags.KEPT_MAX) is None
+    assert flags.find(b"a=1") is None
