@@ -19,6 +19,7 @@ import pytest
 from pyconsul.clock import SystemClock, seeded_random
 from pyconsul.gossip.context import GossipEvent
 from pyconsul.gossip.keyring import Keyring
+from pyconsul.gossip.queries import QueryOptions
 from pyconsul.gossip.timings import LAN, Timings
 from pyconsul.server.gossip_config import GossipConfig
 from pyconsul.server.gossip_loop import GossipPool
@@ -181,7 +182,7 @@ async def test_it_joins_us_and_everything_passes_both_ways(pair: Pair) -> None:
     await answering
     assert "Response from 'ours': pong" in output
     assert "Ack from 'ours'" in output
-    result = await pool.query("_serf_ping", b"", want_acks=True, timeout=1.0)
+    result = await pool.query("_serf_ping", b"", QueryOptions(want_acks=True, timeout=1.0))
     assert set(result.acks) == {"real", "ours"}
     assert "ms" in await agent.run("rtt", "ours")
     assert pool.counters()["bad_packets"] == 0
