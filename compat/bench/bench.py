@@ -62,7 +62,7 @@ def main(argv: list[str]) -> int:
     if arguments.add:
         for name, rows in json.loads(arguments.add.read_text(encoding="utf-8")).items():
             results[name] = rows | results.get(name, {})
-    how = f"medians of {arguments.rounds} rounds, load from the same machine"
+    how = f"medians of {report.rounds(results)} rounds, load from the same machine"
     text = f"{report.machine()}; {how}\n\n{report.table(results)}"
     print(text)
     if arguments.out:

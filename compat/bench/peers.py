@@ -37,13 +37,19 @@ class Server:
             self.process.send_signal(number)
             self.process.wait()
 
-    def rss_bytes(self) -> int:
-        """Resident memory now (Linux)."""
+    def rss_bytes(self, peak: bool = False) -> int:
+        """Resident memory now, or its peak since ``forget_peak`` (Linux)."""
         assert self.process is not None
+        name = "VmHWM:" if peak else "VmRSS:"
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(name):
                 return int(line.split()[1]) * 1024
-        raise RuntimeError("no VmRSS")
+        raise RuntimeError(f"no {name}")
+
+    def forget_peak(self) -> None:
+        """Peaks count from now on (proc(5), clear_refs)."""
+        assert self.process is not None
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
     def request(self, method: str, path: str, body: bytes | None = None, timeout: float = 10.0) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(self.address, self.http_port, timeout=timeout)

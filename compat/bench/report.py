@@ -26,7 +26,7 @@ def shown(row: Row, value: float | None) -> str:
     value *= _SCALE.get(row.unit, 1.0)
     if row.unit == "/s":
         return f"{value:,.0f}/s"
-    return f"{value:.2f} {row.unit}" if row.unit != "x" else f"{value:.2f}"
+    return f"{value:.2f} {row.unit}" if row.unit not in ("x", "ratio") else f"{value:.2f}"
 
 
 def verdict(row: Row, results: Results) -> str:
@@ -51,7 +51,8 @@ def verdict(row: Row, results: Results) -> str:
         good = value <= row.limit if row.less_is_better else value >= row.limit
         bound = "≤" if row.less_is_better else "≥"
         said.append(
-            f"goal {bound} {row.limit:g} {row.unit if row.unit != 'x' else ''}".rstrip() + (" ✓" if good else " ✗")
+            f"goal {bound} {row.limit:g} {row.unit if row.unit not in ('x', 'ratio') else ''}".rstrip()
+            + (" ✓" if good else " ✗")
         )
     return ", ".join(said)
 
@@ -69,6 +70,12 @@ def table(results: Results) -> str:
         if any(cell != "–" for cell in cells):
             lines.append(f"| {row.title} | {' | '.join(cells)} | {noted} | {verdict(row, results)} |")
     return "\n".join(lines)
+
+
+def rounds(results: Results) -> str:
+    """How many measurements the medians are of."""
+    counts = sorted({len(values) for rows in results.values() for values in rows.values()})
+    return f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
 
 
 def machine() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyconsul.api.blocking import LaterRead, Wake, Watched, read_head, serve_read
 from pyconsul.api.context import Api
 from pyconsul.api.errors import KV_PREFIX, error_response
+from pyconsul.api.kept_lists import KeptLists
 from pyconsul.api.params import (
     DEFAULT_OPTIONS,
     NO_QUERY,
@@ -70,23 +71,36 @@ class KeyRead:
 class ListRead:
     """All entries under a prefix."""
 
-    __slots__ = ("prefix",)
+    __slots__ = ("_kept", "prefix")
+    separator: bytes | None = None
 
-    def __init__(self, prefix: bytes) -> None:
+    def __init__(self, kept: KeptLists, prefix: bytes) -> None:
+        self._kept = kept
         self.prefix = prefix
 
     def index(self, store: Store) -> int:
-        return store.kv.index_of_prefix(self.prefix)
+        found = self._kept.find(store.kv, (self.prefix, self.separator))
+        return found[0] if found is not None else store.kv.index_of_prefix(self.prefix)
 
     def watch(self, store: Store, wake: Wake) -> Watched:
         return store.watches.prefix(self.prefix, wake)
 
     def answer(self, store: Store, meta: ReadMeta) -> Response:
+        question = (self.prefix, self.separator)
+        found = self._kept.find(store.kv, question)
+        if found is None:
+            index, body = self.encoded(store)
+            if not body:
+                return Response(404, b"", read_head(index, meta))
+            self._kept.keep(question, index, body)
+        else:
+            index, body = found
+        return Response(200, body, JSON_HEAD + read_head(index, meta), True)
+
+    def encoded(self, store: Store) -> tuple[int, bytes]:
+        """The index and the list; b"" when there is nothing to be listed."""
         entries, index = store.kv.list_with_index(self.prefix)
-        head = read_head(index, meta)
-        if not entries:
-            return Response(404, b"", head)
-        return Response(200, encode_entries(entries), JSON_HEAD + head, True)
+        return index, encode_entries(entries) if entries else b""
 
 
 class KeysRead(ListRead):
@@ -94,16 +108,16 @@ class KeysRead(ListRead):
 
     __slots__ = ("separator",)
 
-    def __init__(self, prefix: bytes, separator: bytes) -> None:
-        super().__init__(prefix)
+    def __init__(self, kept: KeptLists, prefix: bytes, separator: bytes) -> None:
+        super().__init__(kept, prefix)
         self.separator = separator
 
-    def answer(self, store: Store, meta: ReadMeta) -> Response:
-        head = read_head(store.kv.index_of_prefix(self.prefix), meta)
-        names = store.kv.keys(self.prefix, self.separator)
+    def encoded(self, store: Store) -> tuple[int, bytes]:
+        index = store.kv.index_of_prefix(self.prefix)
+        names = store.kv.keys(self.prefix, self.separator or b"")
         if not names and self.prefix:
-            return Response(404, b"", head)
-        return Response(200, encode_keys(names), JSON_HEAD + head, True)
+            return index, b""
+        return index, encode_keys(names)
 
 
 def get(api: Api, request: Request) -> Answer:
@@ -122,9 +136,9 @@ def get(api: Api, request: Request) -> Answer:
     options = read_options(request, api.settings.use_cache)
     read: KeyRead | ListRead
     if "keys" in query:
-        read = KeysRead(key, _separator(query))
+        read = KeysRead(api.lists, key, _separator(query))
     elif "recurse" in query:
-        read = ListRead(key)
+        read = ListRead(api.lists, key)
     elif not key:
         raise CallerError(MISSING_KEY)
     else:

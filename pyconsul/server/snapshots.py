@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 256 * 1024
 """Size of a chunk on the network: small beside what a heartbeat may wait."""
 
-KEYS_PER_ENTRY = 8
+KEYS_PER_ENTRY = 6
 """A snapshot of so many keys is worth it for each entry that it saves replaying: writing the state costs time and disk
-by its size, so a large state is written more rarely, and the cost of a write stays the same however many keys exist."""
+by its size, so a large state is written more rarely, and the cost of a write stays the same however many keys exist.
+Not fewer: an entry takes some 300 bytes of memory until then, and the log shall not add more than 30 % to a state."""
 
 HOLD_SECONDS = 30.0
 """So long after the last request for it a snapshot, and the log after it, is kept for its receiver."""
@@ -248,8 +249,8 @@ def is_due(since: int, keys: int, threshold: int, rested: bool) -> bool:
     """Whether to take a snapshot ``since`` entries after the last one, with so many ``keys``; ``rested``: the interval
     since the last one is over.
 
-    The threshold (or an eighth of the keys, if that is more) after the interval; four times the threshold (or a quarter
-    of the keys) at any time, else a busy log would grow without bound between intervals.
+    The threshold (or a sixth of the keys, if that is more) after the interval; four times the threshold (or a third of
+    the keys) at any time, else a busy log would grow without bound between intervals.
     """
     wanted = max(threshold, keys // KEYS_PER_ENTRY)
     most = max(4 * threshold, 2 * keys // KEYS_PER_ENTRY)
