@@ -21,7 +21,7 @@ from pyconsul.server.snapshots import is_due
         (2_000, 12_000, True, True),
         (3_999, 12_000, False, False),
         (4_000, 12_000, False, True),
-        (400, 1_600, False, True),
+        (400, 1_200, False, True),
     ],
 )
 def test_a_snapshot_is_due_by_entries_and_keys(since: int, keys: int, rested: bool, due: bool) -> None:
