@@ -85,6 +85,7 @@ class GossipCore:
         context.every(timings.gossip_interval, self.swim.gossip)
         context.every(timings.reap_interval, self.serf.reap)
         context.every(timings.reconnect_interval, self._reconnect)
+        context.after(timings.reconnect_timeout, self.serf.give_up_unmet)
         context.every(timings.queue_check_interval, self.serf.check_queues)
         if self.serf.recorder is not None:
             context.every(timings.snapshot_interval, self.serf.poll_clock)

@@ -19,6 +19,7 @@ from pyconsul.gossip.member import ALIVE, FAILED, LEAVING, LEFT, NONE, Member, N
 from pyconsul.gossip.messages import STATE_LEFT, NodeState
 from pyconsul.gossip.queries import Queries
 from pyconsul.gossip.queue import BroadcastQueue
+from pyconsul.gossip.reconnect import Reconnect, Target
 from pyconsul.gossip.serf_messages import (
     META_MAX,
     JoinIntent,
@@ -85,6 +86,7 @@ class Serf:
         self.events: EventBuffer
         self.queries: Queries
         self._restored = restored
+        self._reconnect: Reconnect
 
     def attach(self, swim: Swim) -> None:
         """Completes the pair: neither can be made first with the other in hand."""
@@ -99,6 +101,7 @@ class Serf:
         self.intent_queue, self.query_queue, self.event_queue = queue(), queue(), queue()
         self.events = EventBuffer(self.context, self.recorder, self.config.timings.event_size_max)
         self.queries = Queries(self)
+        self._reconnect = Reconnect(self._restored)
         self.clock.witness(self._restored.clock)
         self.events.restore(self._restored.event_clock)
         self.queries.restore(self._restored.query_clock)
@@ -181,7 +184,10 @@ class Serf:
         self.clock.witness(intent.ltime)
         member = self.members.get(intent.node)
         if member is None:
-            return self._remember(intent.node, True, intent.ltime)
+            fresh = self._remember(intent.node, True, intent.ltime)
+            if fresh and self._reconnect.settle(intent.node):
+                self._record_gone(intent.node)
+            return fresh
         if intent.ltime <= member.status_ltime:
             return False
         if member.name == self.me and not self.leaving:
@@ -191,6 +197,7 @@ class Serf:
         status = {ALIVE: LEAVING, FAILED: LEFT}.get(member.status, member.status)
         changed = self._change(member, status=status, status_ltime=intent.ltime)
         if member.status == FAILED:
+            self._record_gone(member.name)
             self.context.info(LOGGER, f"serf: EventMemberLeave (forced): {member.name} {member.address_text}")
             self._tell("member-leave", changed)
         if intent.prune:
@@ -240,10 +247,15 @@ class Serf:
 
     def _erase(self, member: Member) -> None:
         del self.members[member.name]
+        self._record_gone(member.name)
         self.coordinates.pop(member.name, None)
         self._coordinate_client.forget(member.name)
         self.context.info(LOGGER, f"serf: EventMemberReap: {member.name}")
         self._tell("member-reap", member)
+
+    def _record_gone(self, name: str) -> None:
+        if self.recorder is not None:
+            self.recorder.gone(name)
 
     def _change(self, member: Member, **fields: object) -> Member:
         changed = msgspec.structs.replace(member, **fields)
@@ -269,6 +281,7 @@ class Serf:
                 status = LEAVING
         member = msgspec.structs.replace(self._from_node(node, status), status_ltime=ltime)
         self.members[node.name] = member
+        self._reconnect.settle(node.name)
         if self.recorder is not None:
             self.recorder.alive(node.name, endpoint_text(node.address, node.port))
         self.context.info(LOGGER, f"serf: EventMemberJoin: {node.name} {member.address_text}")
@@ -280,8 +293,10 @@ class Serf:
             return
         status = LEFT if member.status == LEAVING else FAILED
         changed = self._change(member, status=status, leave_time=self.context.now)
-        if self.recorder is not None:
-            self.recorder.not_alive(node.name)
+        if status == LEFT:
+            self._record_gone(node.name)
+        elif self.recorder is not None:
+            self.recorder.failed(node.name, endpoint_text(node.address, node.port))
         kind = "Leave" if status == LEFT else "Failed"
         self.context.info(LOGGER, f"serf: EventMember{kind}: {node.name} {member.address_text}")
         self._tell("member-leave" if status == LEFT else "member-failed", changed)
@@ -434,19 +449,19 @@ class Serf:
         for name in [name for name, intent in self._intents.items() if intent.time < oldest]:
             del self._intents[name]
 
-    def reconnect_target(self) -> Member | None:
-        """A failed member that should be tried again now, by chance: the whole cluster tries about one at a time."""
-        failed = [member for member in self.members.values() if member.status == FAILED]
-        if not failed:
-            return None
-        alive = max(1, sum(member.status == ALIVE for member in self.members.values()))
-        if self.context.random.random() > len(failed) / alive:
-            return None
-        target = self.context.random.choice(failed)
-        self.context.info(
-            LOGGER, f"serf: attempting reconnect to {target.name} {endpoint_text(target.address, target.port)}"
-        )
+    def reconnect_target(self) -> Target | None:
+        """Who should be tried again now."""
+        target = self._reconnect.target(self.members.values(), self.context.random)
+        if target is not None:
+            self.context.info(
+                LOGGER, f"serf: attempting reconnect to {target.name} {endpoint_text(target.address, target.port)}"
+            )
         return target
+
+    def give_up_unmet(self) -> None:
+        """Those known before the restart have had the time that failed members have."""
+        for name in self._reconnect.give_up():
+            self._record_gone(name)
 
     def check_queues(self) -> None:
         limit = max(self.config.timings.queue_length_max, 2 * len(self.members))

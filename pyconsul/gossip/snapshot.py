@@ -17,28 +17,30 @@ SIZE_PER_NODE = 256
 
 
 class Restored(msgspec.Struct):
-    """``nodes``: name to ``ip:port`` of those that were alive. The clocks are the last ones written, 0 if none."""
+    """``nodes``: name to ``ip:port`` of those that were alive; ``failed``: of those that had failed and not left. The
+    clocks are the last ones written, 0 if none."""
 
     nodes: dict[str, str]
     clock: int = 0
     event_clock: int = 0
     query_clock: int = 0
+    failed: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else 0
 
 
-def _is_endpoint(text: str) -> bool:
-    """Whether it is ``ip:port``, or ``[ip]:port``."""
+def parse_endpoint(text: str) -> tuple[bytes, int] | None:
+    """The address, 4 or 16 bytes, and the port of ``ip:port`` or ``[ip]:port``; None: it is neither."""
     host, colon, port = text.rpartition(":")
-    if not (colon and port.isascii() and port.isdigit() and len(port) <= 5):
-        return False
+    if not (colon and port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
+        return None
     try:
-        ipaddress.ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+        address = ipaddress.ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
     except ValueError:
-        return False
-    return True
+        return None
+    return address.packed, int(port)
 
 
 def replay(lines: Iterable[str], rejoin_after_leave: bool) -> Restored:
@@ -47,12 +49,15 @@ def replay(lines: Iterable[str], rejoin_after_leave: bool) -> Restored:
     state = Restored({})
     for line in lines:
         kind, _, rest = line.partition(": ")
-        if kind == "alive":
+        if kind in ("alive", "failed"):
             name, _, address = rest.rpartition(" ")
-            if name and _is_endpoint(address):
-                state.nodes[name] = address
+            if name and parse_endpoint(address) is not None:
+                state.nodes.pop(name, None)
+                state.failed.pop(name, None)
+                (state.nodes if kind == "alive" else state.failed)[name] = address
         elif kind == "not-alive":
             state.nodes.pop(rest, None)
+            state.failed.pop(rest, None)
         elif kind == "clock":
             state.clock = _number(rest)
         elif kind == "event-clock":
@@ -65,11 +70,15 @@ def replay(lines: Iterable[str], rejoin_after_leave: bool) -> Restored:
 
 
 class Recorder:
-    """Decides what is written when; emits Record effects."""
+    """Decides what is written when; emits Record effects.
+
+    Who is there is synced: after a power cut nobody else may know it. Clocks are learned from the first that answers.
+    """
 
     def __init__(self, context: Context, restored: Restored, size: int) -> None:
         self._context = context
         self._nodes = dict(restored.nodes)
+        self._failed = dict(restored.failed)
         self._clock = restored.clock
         self._event_clock = restored.event_clock
         self._query_clock = restored.query_clock
@@ -78,13 +87,23 @@ class Recorder:
 
     def alive(self, name: str, endpoint: str) -> None:
         if not self._left and "\n" not in name:
+            self._failed.pop(name, None)
             self._nodes[name] = endpoint
-            self._write(f"alive: {name} {endpoint}")
+            self._write(f"alive: {name} {endpoint}", sync=True)
 
-    def not_alive(self, name: str) -> None:
+    def failed(self, name: str, endpoint: str) -> None:
+        """It may come back. The first line is for readers that do not know the second one, Serf's among them."""
         if not self._left and "\n" not in name:
             self._nodes.pop(name, None)
-            self._write(f"not-alive: {name}")
+            self._failed[name] = endpoint
+            self._write(f"not-alive: {name}", f"failed: {name} {endpoint}", sync=True)
+
+    def gone(self, name: str) -> None:
+        """It left, or was forgotten."""
+        if not self._left and (name in self._nodes or name in self._failed):
+            self._nodes.pop(name, None)
+            self._failed.pop(name, None)
+            self._write(f"not-alive: {name}", sync=True)
 
     def clock(self, time: int) -> None:
         """``time``: of the member clock; the last one used is written."""
@@ -107,14 +126,22 @@ class Recorder:
         self._left = True
         self._context.emit(Record(("leave",), sync=True))
 
-    def _write(self, line: str) -> None:
-        self._size += len(line) + 1
-        if self._size > max(SIZE_MIN, SIZE_PER_NODE * len(self._nodes)) and not self._left:
-            lines = [f"alive: {name} {endpoint}" for name, endpoint in self._nodes.items()]
-            lines.append(f"clock: {self._clock}")
-            lines.append(f"event-clock: {self._event_clock}")
-            lines.append(f"query-clock: {self._query_clock}")
-            self._size = sum(len(text) + 1 for text in lines)
-            self._context.emit(Record(tuple(lines), rewrite=True))
+    def _write(self, *lines: str, sync: bool = False) -> None:
+        self._size += _size(lines)
+        members = len(self._nodes) + len(self._failed)
+        if self._size > max(SIZE_MIN, SIZE_PER_NODE * members) and not self._left:
+            lines = (
+                *(f"alive: {name} {endpoint}" for name, endpoint in self._nodes.items()),
+                *(f"failed: {name} {endpoint}" for name, endpoint in self._failed.items()),
+                f"clock: {self._clock}",
+                f"event-clock: {self._event_clock}",
+                f"query-clock: {self._query_clock}",
+            )
+            self._size = _size(lines)
+            self._context.emit(Record(lines, rewrite=True))
         else:
-            self._context.emit(Record((line,)))
+            self._context.emit(Record(lines, sync))
+
+
+def _size(lines: Iterable[str]) -> int:
+    return sum(len(line) + 1 for line in lines)

@@ -1,7 +1,7 @@
 """The file of known members: lines of text, appended, now and then replaced as a whole.
 
-What the lines mean is decided elsewhere (pyconsul/gossip/snapshot.py). Nothing depends on the last lines being on the
-disk: a member that is forgotten is found again by gossip. All methods block; call them from a thread.
+What the lines mean, and which must survive the machine, is decided elsewhere (pyconsul/gossip/snapshot.py). All methods
+block; call them from a thread.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class MemberSnapshotFile:
                 handle = files.open(path)
             else:
                 handle = files.create(path)
+                files.sync_dir(path.parent)
             content = bytearray()
             size = files.size(handle)
             if size > SIZE_MAX:

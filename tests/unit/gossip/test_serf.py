@@ -482,8 +482,8 @@ def test_what_happens_is_recorded() -> None:
     bench.hear_serf(JoinIntent(4, "p1"))
     bench.core.serf.poll_clock()
     bench.take()
-    expected = ["alive: p1 10.0.0.1:8301", "not-alive: p1", "event-clock: 9", "clock: 4"]
-    assert bench.records == ["alive: me 10.0.0.200:8301", *expected]
+    met = ["alive: p1 10.0.0.1:8301", "not-alive: p1", "failed: p1 10.0.0.1:8301"]
+    assert bench.records == ["alive: me 10.0.0.200:8301", *met, "event-clock: 9", "clock: 4"]
     bench.core.serf.begin_leave()
     bench.hear_serf(UserEvent(10, "e", b""))
     assert bench.records[-1] == "leave"
