@@ -187,7 +187,7 @@ NETWORK_KEYS = (
     Key("advertise_addr_wan", STRING),
     Key("advertise_addr_wan_ipv4", STRING),
     Key("advertise_addr_wan_ipv6", STRING),
-    Key("tagged_addresses", MAP),
+    Key("tagged_addresses", MAP, help="Further addresses of the node by name, for the catalog."),
     Key("translate_wan_addrs", BOOL, False),
     Key("addresses", OBJECT, keys=_all(STRING, "dns http https grpc"), help="Instead of client_addr, by protocol."),
     Key("ports", OBJECT, keys=PORT_KEYS),
@@ -304,7 +304,7 @@ CONFIG = Schema(
     (
         Key("node_name", STRING, help="Name of this agent in the cluster; the host name by default."),
         Key("node_id", STRING, help="A UUID; made and kept in the data directory by default."),
-        Key("node_meta", MAP),
+        Key("node_meta", MAP, help="Facts about the node, for the catalog and its filters."),
         Key("datacenter", STRING, "dc1"),
         Key("primary_datacenter", STRING),
         Key("data_dir", STRING, help="Where everything is kept that must outlive the agent."),

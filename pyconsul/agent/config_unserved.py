@@ -28,7 +28,7 @@ UNSERVED = frozenset((
     "enable_central_service_config", "primary_gateways", "primary_gateways_interval",
     # the rest
     "cache", "rpc", "use_streaming_backend", "default_query_time", "max_query_time", "discovery_max_stale",
-    "check_output_max_size", "discard_check_output", "watches", "node_meta", "tagged_addresses",
+    "check_output_max_size", "discard_check_output", "watches",
     "translate_wan_addrs", "unix_sockets", "limits.rpc_max_conns_per_client", "snapshot_agent", "telemetry",
     "enable_debug", "ui_config.dashboard_url_templates", "ui_config.metrics_provider",
     "ui_config.metrics_provider_files", "ui_config.metrics_provider_options_json", "ui_config.metrics_proxy",

@@ -67,7 +67,7 @@ _WITH_KEYS: tuple[tuple[Flag, str], ...] = (
     (_optional("max-query-time", STRING, "Not served: how long a blocking query may wait at most."), "max_query_time"),
     (_optional("node", STRING, "Name of this agent; the host name by default."), "node_name"),
     (_optional("node-id", STRING, "UUID of this agent; by default made and kept."), "node_id"),
-    (Flag("node-meta", PAIRS, "Not served: a fact about the node, as key:value.", separator=":"), "node_meta"),
+    (Flag("node-meta", PAIRS, "A fact about the node, as key:value.", separator=":"), "node_meta"),
     (_optional("pid-file", STRING, "File for the process id."), "pid_file"),
     (Flag("primary-gateway", STRINGS, "Not served: mesh gateway of the primary datacenter."), "primary_gateways"),
     (_optional("protocol", INT, "Protocol version of the gossip, 2 or 3."), "protocol"),

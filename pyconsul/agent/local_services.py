@@ -1,4 +1,4 @@
-"""Keeps this agent's services and checks: in memory, on the disk, and in the catalog.
+"""Keeps this agent's services and checks: in memory, on the disk, and in the catalog; there the node's record, too.
 
 Every change goes the same way: LocalState, then the disk, then the catalog before the request returns. Without a leader
 the last step is made up for later; the agent alone is right about its services.
@@ -53,7 +53,7 @@ class Replicated(Protocol):
 
 
 class LocalServices:
-    """``node()`` tells how this agent's node is registered; ``files`` None: nothing is kept (development)."""
+    """``node()`` tells how this agent's node is to be registered; ``files`` None: nothing is kept (development)."""
 
     def __init__(
         self,
@@ -238,6 +238,11 @@ class LocalServices:
             await self._save((), after - before, (), before - after)
         await self.sync_changes()
 
+    async def node_changed(self) -> None:
+        """``node()`` tells something else than before: the configuration was read again."""
+        self.state.dirty_node = True
+        await self.sync_changes()
+
     async def _report(self, check_id: str, status: str, output: str) -> None:
         """A result of a check that the agent carries out itself."""
         async with self._changing:
@@ -271,7 +276,7 @@ class LocalServices:
                     retry = self._clock.monotonic() + self._retry_seconds()
                     self._full_sync_at = min(self._full_sync_at, retry)
                     return False
-                done(self.state, command)
+                done(self.state, command, self._node())
                 self._tell(command)
         return False
 
@@ -283,7 +288,7 @@ class LocalServices:
             self._logger.error("failed to sync remote state", extra=pairs(error=error))
             return False
         async with self._syncing:
-            mark_differences(self.state, self._consensus().store.catalog)
+            mark_differences(self.state, self._node(), self._consensus().store.catalog)
         whole = await self.sync_changes()
         if whole and not self._node_told:
             self._tell_node()
@@ -337,6 +342,9 @@ class LocalServices:
             kind, name = ("service", command.service_id) if command.service_id else ("check", command.check_id)
             self._logger.info(f"Deregistered {kind}", extra=pairs(**{kind: name}))
             return
+        if not command.skip_node_update:
+            self._node_told = True
+            self._logger.info("Synced node info")
         for check in command.checks:
             self._logger.info("Synced check", extra=pairs(check=check.check_id))
         if command.service is not None and not (command.checks and command.service.id == command.checks[0].service_id):

@@ -1,4 +1,5 @@
-"""The services and checks of this agent, and which of them the catalog does not have yet as they are here.
+"""The services and checks of this agent, and which of them the catalog does not have yet as they are here; and whether
+the record of the agent's own node has to be written.
 
 Pure: time is passed in as monotonic seconds. What was changed is remembered (``dirty_…``, ``removed_…``) until
 ``synced`` tells that the catalog has it. Ids and names are told apart by case here, other than in the catalog.
@@ -34,6 +35,7 @@ class LocalState:
         self.node = node
         self.services: dict[str, Service] = {}
         self.checks: dict[str, LocalCheck] = {}
+        self.dirty_node = False
         self.dirty_services: set[str] = set()
         self.dirty_checks: set[str] = set()
         self.removed_services: set[str] = set()
@@ -246,9 +248,12 @@ class LocalState:
 
     @property
     def has_changes(self) -> bool:
-        return bool(self.dirty_services or self.dirty_checks or self.removed_services or self.removed_checks)
+        return self.dirty_node or bool(
+            self.dirty_services or self.dirty_checks or self.removed_services or self.removed_checks
+        )
 
     def forget_changes(self) -> None:
+        self.dirty_node = False
         for marked in (self.dirty_services, self.dirty_checks, self.removed_services, self.removed_checks):
             marked.clear()
         for check in self.checks.values():

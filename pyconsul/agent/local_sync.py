@@ -1,7 +1,8 @@
-"""Anti-entropy: which commands bring the catalog in line with this agent's services and checks. Pure.
+"""Anti-entropy: which commands bring the catalog in line with this agent's node, services and checks. Pure.
 
-The agent is right about its own node, except for the service ``consul`` and the check ``serfHealth``, which the leader
-keeps, and for the tags of services with EnableTagOverride.
+The agent is right about its own node, except for the address, the service ``consul`` and the check ``serfHealth``,
+which the leader keeps, and for the tags of services with EnableTagOverride. ``node`` is everywhere how the agent wants
+its node to be registered.
 """
 
 from __future__ import annotations
@@ -14,10 +15,15 @@ from pyconsul.records.catalog import CONSUL_SERVICE, SERF_CHECK_ID, Check, Node,
 from pyconsul.state.catalog import Catalog, same
 
 
-def mark_differences(state: LocalState, catalog: Catalog) -> None:
-    """Compares everything with what the catalog has; what differs is marked as changed or removed."""
-    node = state.node
-    there = {service.id: service for service in catalog.services_of_node(node)}
+def mark_differences(state: LocalState, node: Node, catalog: Catalog) -> None:
+    """Compares everything with what the catalog has; what differs is marked as changed or removed.
+
+    A node that the catalog lacks is not marked: the leader registers it as soon as gossip knows it, together with its
+    check, and nobody would remove one without that check again after its agent has left.
+    """
+    registered = catalog.node(state.node)
+    state.dirty_node = registered is not None and not _same_node(registered, node)
+    there = {service.id: service for service in catalog.services_of_node(state.node)}
     for service_id, service in list(state.services.items()):
         other = there.get(service_id)
         if other is None:
@@ -28,12 +34,20 @@ def mark_differences(state: LocalState, catalog: Catalog) -> None:
         if not same(other, service):
             state.dirty_services.add(service_id)
     state.removed_services |= {each for each in there if each not in state.services and each != CONSUL_SERVICE}
-    checks = {check.check_id: check for check in catalog.checks_of_node(node)}
+    checks = {check.check_id: check for check in catalog.checks_of_node(state.node)}
     for check_id, check in state.checks.items():
         other_check = checks.get(check_id)
         if other_check is None or not _same_check(other_check, check.record, check.output_due is not None):
             state.dirty_checks.add(check_id)
     state.removed_checks |= {each for each in checks if each not in state.checks and each != SERF_CHECK_ID}
+
+
+def _same_node(there: Node, here: Node) -> bool:
+    return (
+        there.id == here.id
+        and (there.tagged_addresses or {}) == (here.tagged_addresses or {})
+        and (there.meta or {}) == (here.meta or {})
+    )
 
 
 def _same_check(there: Check, here: Check, output_may_differ: bool) -> bool:
@@ -43,7 +57,10 @@ def _same_check(there: Check, here: Check, output_may_differ: bool) -> bool:
 
 
 def next_command(state: LocalState, node: Node) -> Register | Deregister | None:
-    """The next step to bring what is marked into the catalog; None: nothing is marked. ``done`` takes it back."""
+    """The next step to bring what is marked into the catalog; None: nothing is marked. ``done`` takes it back.
+
+    The node comes last: when it is refused (another one has its name), services and checks are there all the same.
+    """
     for service_id in state.removed_services:
         return Deregister(state.node, service_id=service_id)
     for check_id in state.removed_checks:
@@ -59,15 +76,17 @@ def next_command(state: LocalState, node: Node) -> Register | Deregister | None:
         record = state.checks[check_id].record
         service: Service | None = state.services.get(record.service_id)
         return Register(node, service, [record], skip_node_update=True)
-    return None
+    return Register(node) if state.dirty_node else None
 
 
-def done(state: LocalState, command: Register | Deregister) -> None:
+def done(state: LocalState, command: Register | Deregister, node: Node) -> None:
     """The catalog has what the command says."""
     if isinstance(command, Deregister):
         state.removed_services.discard(command.service_id)
         state.removed_checks.discard(command.check_id)
         return
+    if not command.skip_node_update and command.node == node:
+        state.dirty_node = False
     if command.service is not None:
         state.service_synced(command.service)
     state.checks_synced(command.checks)

@@ -28,10 +28,11 @@ from pyconsul.net.dial import join_host_port
 from pyconsul.process.configured import configured_checks, configured_services
 from pyconsul.process.info import Stats, build_stats, local_stats, runtime_stats
 from pyconsul.process.joining import JoinError, RetryJoin, join_error_text
+from pyconsul.process.own_node import own_node
 from pyconsul.process.remote_exec import EVENT_NAME, RemoteExec
 from pyconsul.process.self_info import member_info, node_coordinate, self_info
 from pyconsul.process.settings import gossip_config, http_settings
-from pyconsul.records.catalog import Coordinate, Node
+from pyconsul.records.catalog import Coordinate
 from pyconsul.server.backend import ConsensusApi, KeyringAnswer, MemberInfo, OperatorApi
 from pyconsul.server.coordinates import send_interval
 from pyconsul.server.gossip_loop import GossipPool
@@ -94,7 +95,7 @@ class MemberAgent(ABC):
         self._data_dir = data_dir
         self.local = LocalServices(
             LocalState(self.node_name, self._random, config.check_update_interval_seconds),
-            lambda: self.consensus, self._own_node, self._clock, self._random, logger,
+            lambda: self.consensus, lambda: own_node(self.config, node_id), self._clock, self._random, logger,
             None if config.dev else LocalFiles(data_dir), config.enable_script_checks,
         )  # fmt: skip
         self._remote_exec = RemoteExec(
@@ -313,10 +314,12 @@ class MemberAgent(ABC):
         self._logger.info("Reloading configuration...")
         config = self._read_configuration()
         await self._register_configured(config)
-        self.config = config
+        before, self.config = self.config, config
         self.http.configure(http_settings(config))
         self._configured(config)
         self.on_reload(config)
+        if own_node(config, self.node_id) != own_node(before, self.node_id):
+            await self.local.node_changed()
 
     def fire_event(self, name: str, payload: bytes) -> None:
         try:
@@ -446,14 +449,6 @@ class MemberAgent(ABC):
             return
         if concerns(asked, self.node_name, self.local.state.tags_by_service()):
             self._spawn(self._remote_exec.run(asked.payload))
-
-    def _own_node(self) -> Node:
-        """How the leader registers this agent's node."""
-        advertise = self.config.addresses.serf_lan_advertise
-        host = advertise.host if advertise is not None else self.config.addresses.advertise
-        family = "ipv6" if ":" in host else "ipv4"
-        tagged = {"lan": host, f"lan_{family}": host, "wan": host, f"wan_{family}": host}
-        return Node(self.node_id, self.node_name, host, self.datacenter, tagged, {"consul-network-segment": ""})
 
     def _spawn(self, coroutine: Any) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)

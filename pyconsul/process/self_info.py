@@ -9,6 +9,7 @@ from pyconsul.gossip.coordinate import Coordinate as GossipCoordinate
 from pyconsul.gossip.member import Member
 from pyconsul.process.debug_config import debug_config
 from pyconsul.process.info import Stats
+from pyconsul.process.own_node import node_meta
 from pyconsul.records.catalog import Coordinate
 from pyconsul.server.backend import MemberInfo
 from pyconsul.version import CONSUL_API_VERSION
@@ -49,7 +50,7 @@ def self_info(
             "DelegateCur": own.delegate_cur,
         },
         "Stats": stats,
-        "Meta": {"consul-network-segment": "", **config.node_meta},
+        "Meta": node_meta(config),
     }
 
 

@@ -90,7 +90,7 @@ def _alive(member: MemberView, store: Store, configuration: Configuration, own_i
     server = member.server
     if server is not None and member.id != own_id:
         actions += _join_raft(server, configuration)
-    register = _registration(member)
+    register = _registration(member, store.catalog.node(member.name))
     if not _is_registered(register, store):
         actions.append(register)
     return actions
@@ -111,10 +111,14 @@ def _join_raft(server: ServerInfo, configuration: Configuration) -> list[Action]
     return actions
 
 
-def _registration(member: MemberView) -> Register:
+def _registration(member: MemberView, known: Node | None) -> Register:
+    """Tagged addresses and metadata of a ``known`` node stay: its agent tells them. A new one has what gossip knows."""
     host = member.host
     family = "ipv6" if ":" in host else "ipv4"
-    tagged = {"lan": host, f"lan_{family}": host, "wan": host, f"wan_{family}": host}
+    tagged: dict[str, str] | None = {"lan": host, f"lan_{family}": host, "wan": host, f"wan_{family}": host}
+    meta: dict[str, str] | None = {"consul-network-segment": ""}
+    if known is not None:
+        tagged, meta = known.tagged_addresses, known.meta
     service: Service | None = None
     server = member.server
     if server is not None:
@@ -142,7 +146,7 @@ def _registration(member: MemberView) -> Register:
     )  # fmt: skip
     node = Node(
         id=member.id, node=member.name, address=host, datacenter=member.datacenter, tagged_addresses=tagged,
-        meta={"consul-network-segment": ""},
+        meta=meta,
     )  # fmt: skip
     return Register(node, service, [check])
 

@@ -278,10 +278,10 @@ def test_every_step_brings_the_end_nearer() -> None:
     steps = 0
     while (command := next_command(here, NODE)) is not None:
         replicated.apply(command)
-        done(here, command)
+        done(here, command, NODE)
         steps += 1
     assert steps == 2 and set(replicated.statuses()) == {"a", "b", "n"}
-    mark_differences(here, replicated.store.catalog)
+    mark_differences(here, NODE, replicated.store.catalog)
     assert not here.has_changes
 
 
@@ -291,7 +291,7 @@ async def test_a_change_during_the_write_is_written_afterwards() -> None:
     await here.register_service(service(), [])
     command = Register(NODE, service(port=1), skip_node_update=True)
     here.state.add_service(service(port=2), [], 0.0)
-    done(here.state, command)
+    done(here.state, command, NODE)
     assert here.state.dirty_services == {"web"}
 
 
