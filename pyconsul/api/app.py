@@ -49,13 +49,13 @@ class App:
     def __init__(self, api: Api, routes: Iterable[Route] = ROUTES) -> None:
         self.api = api
         self._router = Router(routes)
-        self._date = DateLine(api.clock)
         self._flags = Flags()
         self.configure(api.settings)
 
     def configure(self, settings: HttpSettings) -> None:
         """Takes new settings for all requests from now on. Raises ValueError for what is no network."""
         self._networks = parse_networks(settings.allow_write_http_from)
+        self._date = DateLine(self.api.clock)  # with a new one, nothing that was sent before is sent again
         self.api.settings = settings
         self._blocked = tuple(prefix.encode() for prefix in settings.block_endpoints)
         self._always_pretty = settings.dev_mode
@@ -193,8 +193,14 @@ class App:
             and request.method != b"HEAD"
         ):
             # The hot path: all that is to be decided is known.
+            date, sent = self._date.line(), response.sent
+            if sent is not None and sent[0] is date:
+                return sent[1]
             head = self._usual_heads.get(status) or self._usual_head(status)
-            return b"".join((head, response.head, self._date.line(), b"Content-Length: %d\r\n\r\n" % len(body), body))
+            data = b"".join((head, response.head, date, b"Content-Length: %d\r\n\r\n" % len(body), body))
+            if response.repeats:
+                response.sent = (date, data)
+            return data
         if response.is_json and (self._always_pretty or request.query.pretty):
             body = json.pretty(body)
         if (

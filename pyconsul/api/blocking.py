@@ -74,7 +74,7 @@ class LaterRead(Deferred):
     __slots__ = ("_api", "_cancelled", "_error_head", "_options", "_read", "_waiting")
 
     def __init__(self, api: Api, options: ReadOptions, read: Read, error_head: bytes = b"") -> None:
-        self._answer = self._done = None  # what the base class does, without its call: every read at a follower is one
+        super().__init__()
         self._cancelled = False
         self._api = api
         self._options = options

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from pyconsul.agent.local_services import LocalServices
+from pyconsul.api.kept_entries import KeptEntries
 from pyconsul.api.kept_lists import KeptLists
 from pyconsul.api.limits import HttpSettings
 from pyconsul.clock import Clock, Random
@@ -42,6 +43,7 @@ class Api:
         self.events = events
         self.clock = clock
         self.random = random
+        self.entries = KeptEntries()
         self.lists = KeptLists()
         self.logs: AgentLog | None = None
         """The agent's log, for those who watch it; None in a server without one."""

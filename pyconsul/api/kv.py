@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pyconsul.api.blocking import LaterRead, Wake, Watched, read_head, serve_read
+from pyconsul.api.blocking import Wake, Watched, read_head, serve_read
 from pyconsul.api.context import Api
 from pyconsul.api.errors import KV_PREFIX, error_response
+from pyconsul.api.kept_entries import KeptEntries
 from pyconsul.api.kept_lists import KeptLists
 from pyconsul.api.params import (
-    DEFAULT_OPTIONS,
     NO_QUERY,
     Query,
     read_options,
@@ -24,7 +24,7 @@ from pyconsul.api.response import (
 )
 from pyconsul.codec.json import encode_entries, encode_entry, encode_keys
 from pyconsul.codec.numbers import parse_uint
-from pyconsul.errors import CallerError, DecodeError
+from pyconsul.errors import CallerError, DecodeError, PyconsulError
 from pyconsul.fsm.commands import AnyCommand, KVCas, KVDelete, KVDeleteCas, KVDeleteTree, KVLock, KVSet, KVUnlock
 from pyconsul.server.backend import ReadMeta, ReadMode
 from pyconsul.state.store import Store
@@ -41,14 +41,16 @@ TOO_LARGE_UNANNOUNCED = (
 DEFAULT = ReadMode.DEFAULT
 TRUE = json_bytes(b"true")
 FALSE = json_bytes(b"false")
+TRUE.repeats = FALSE.repeats = True
 
 
 class KeyRead:
     """One key; ``raw``: its value as the body."""
 
-    __slots__ = ("key", "raw")
+    __slots__ = ("_kept", "key", "raw")
 
-    def __init__(self, key: bytes, raw: bool) -> None:
+    def __init__(self, kept: KeptEntries, key: bytes, raw: bool) -> None:
+        self._kept = kept
         self.key = key
         self.raw = raw
 
@@ -59,13 +61,48 @@ class KeyRead:
         return store.watches.key(self.key, wake)
 
     def answer(self, store: Store, meta: ReadMeta) -> Response:
+        if not self.raw:
+            return _shown(self._kept, self.key, store, meta)
         entry = store.kv.get(self.key)
         if entry is None:
             return Response(404, b"", read_head(store.kv.index, meta))
-        head = read_head(entry.modify_index, meta)
-        if self.raw:
-            return Response(200, entry.value, RAW_HEAD + head)
-        return Response(200, b"[%b]" % encode_entry(entry), JSON_HEAD + head, True)
+        return Response(200, entry.value, RAW_HEAD + read_head(entry.modify_index, meta))
+
+
+def _shown(kept: KeptEntries, key: bytes, store: Store, meta: ReadMeta) -> Response:
+    """The answer to a read of one key."""
+    entry = store.kv.get(key)
+    if entry is None:
+        return Response(404, b"", read_head(store.kv.index, meta))
+    usual = meta.known_leader and not meta.last_contact_ms
+    if usual:
+        answer = kept.find(entry)
+        if answer is not None:
+            return answer
+    head = JSON_HEAD + read_head(entry.modify_index, meta)
+    answer = Response(200, b"[%b]" % encode_entry(entry), head, True)
+    if usual:
+        kept.keep(entry, answer)
+    return answer
+
+
+class PlainRead(Deferred):
+    """A default read of one key that waits for the leader's word and for nothing else: most reads at followers."""
+
+    __slots__ = ("_api", "_key")
+
+    def __init__(self, api: Api, key: bytes) -> None:
+        self._answer = self._done = None  # what the base class does, without its call
+        self._api = api
+        self._key = key
+        api.consensus.read_then(DEFAULT, self._allowed)
+
+    def _allowed(self, meta: ReadMeta | PyconsulError) -> None:
+        api = self._api
+        if isinstance(meta, PyconsulError):
+            self.resolve(error_response(meta))
+        else:
+            self.resolve(_shown(api.entries, self._key, api.consensus.store, meta))
 
 
 class ListRead:
@@ -128,11 +165,11 @@ def get(api: Api, request: Request) -> Answer:
         headers = request.headers
         if b"cache-control" not in headers and b"x-consul-namespace" not in headers:
             # The hot path: nothing to look at but the key.
-            plain = KeyRead(key, False)
-            meta = api.consensus.read_now(DEFAULT)
+            consensus = api.consensus
+            meta = consensus.read_now(DEFAULT)
             if meta is not None:
-                return plain.answer(api.consensus.store, meta)
-            return LaterRead(api, DEFAULT_OPTIONS, plain)
+                return _shown(api.entries, key, consensus.store, meta)
+            return PlainRead(api, key)
     options = read_options(request, api.settings.use_cache)
     read: KeyRead | ListRead
     if "keys" in query:
@@ -142,7 +179,7 @@ def get(api: Api, request: Request) -> Answer:
     elif not key:
         raise CallerError(MISSING_KEY)
     else:
-        read = KeyRead(key, "raw" in query)
+        read = KeyRead(api.entries, key, "raw" in query)
     refuse_namespace(request)
     return serve_read(api, options, read)
 

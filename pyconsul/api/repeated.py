@@ -26,16 +26,20 @@ _UNFIT = (b"transfer-encoding", b"expect", b"upgrade")
 class RepeatedHead:
     """``tail``: from the end of the target to the empty line. ``announced``: the Content-Length, 0 without one."""
 
-    __slots__ = ("_announced", "_headers", "_tail", "_tail_bytes")
+    __slots__ = ("_announced", "_headers", "_last", "_request", "_tail", "_tail_bytes")
 
     def __init__(self, tail: bytes, headers: dict[bytes, bytes], announced: int) -> None:
         self._tail = tail
         self._tail_bytes = len(tail)
         self._headers = headers
         self._announced = announced
+        self._last = b""
+        self._request: Request | None = None
 
     def request(self, data: bytes, peer: str) -> Request | None:
         """The request, if the data is exactly one whose head ends in what was repeated; else None."""
+        if data == self._last:
+            return self._request  # who polls repeats all of it
         head_end = len(data) - self._announced
         if not self._tail_bytes < head_end <= HEAD_BYTES_MAX or not data.endswith(self._tail, 0, head_end):
             return None
@@ -43,7 +47,11 @@ class RepeatedHead:
         if line is None:
             return None
         method, target = line.groups()
-        return Request(method, target, self._headers, data[head_end:], self._announced, peer)
+        request = Request(method, target, self._headers, data[head_end:], self._announced, peer)
+        if method == b"GET":
+            # One is answered before the next is taken, and handlers change nothing of it, so it can be given again.
+            self._last, self._request = data, request
+        return request
 
 
 def learn(data: bytes, headers: dict[bytes, bytes]) -> RepeatedHead | None:

@@ -14,16 +14,20 @@ RAW_HEAD = b"Content-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\nCont
 
 
 class Response:
-    """A complete answer. ``head``: its own header lines, each ended by CR LF. ``is_json``: ``?pretty`` applies."""
+    """A complete answer. ``head``: its own header lines, each ended by CR LF. ``is_json``: ``?pretty`` applies.
 
-    __slots__ = ("body", "close", "head", "is_json", "status")
+    ``repeats``: the same object will be given again; ``sent`` keeps what was sent then, with the date line of then.
+    """
+
+    __slots__ = ("body", "close", "head", "is_json", "repeats", "sent", "status")
 
     def __init__(self, status: int, body: bytes = b"", head: bytes = b"", is_json: bool = False) -> None:
         self.status = status
         self.body = body
         self.head = head
         self.is_json = is_json
-        self.close = False
+        self.close = self.repeats = False
+        self.sent: tuple[bytes, bytes] | None = None
 
     def __repr__(self) -> str:
         return f"Response({self.status}, {self.body[:80]!r}, {self.head!r})"

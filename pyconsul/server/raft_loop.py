@@ -126,6 +126,7 @@ class RaftLoop:
         self._read_waiters: list[ReadDone] = []
         self._leased_waiters: list[ReadDone] = []
         self._read_rounds: dict[int, tuple[float, list[ReadDone]]] = {}
+        self._leased_round = 0
         self.rounds_begun = 0  # of reads; what was handed to ``read_index`` since the last one shares the next
         self._reads_until_applied: list[tuple[int, int, list[ReadDone]]] = []
         self._tick_handle: asyncio.TimerHandle | None = None
@@ -276,9 +277,10 @@ class RaftLoop:
         if self._read_waiters:
             waiters, self._read_waiters = self._read_waiters, []
             core.read_index(self._new_round(waiters))
-        if self._leased_waiters:
+        if self._leased_waiters and not self._leased_round_open():
             waiters, self._leased_waiters = self._leased_waiters, []
-            core.read_index(self._new_round(waiters), lease=True)
+            self._leased_round = self._new_round(waiters)
+            core.read_index(self._leased_round, lease=True)
         if core.reads.leased and self._is_punctual():
             core.answer_leased_reads()
         if core.configuration_index != self._configuration_index:
@@ -290,6 +292,12 @@ class RaftLoop:
             if ready is None:
                 break
             self._handle(ready)
+
+    def _leased_round_open(self) -> bool:
+        """One question about the lease at a time: what comes meanwhile shares the next, so that a busy follower asks about
+        more reads at once. One that was lost holds up the next for no longer than a tick."""
+        open_round = self._read_rounds.get(self._leased_round)
+        return open_round is not None and self._monotonic() - open_round[0] < self._tick_seconds
 
     def _new_round(self, waiters: list[ReadDone]) -> int:
         self.rounds_begun += 1
@@ -353,6 +361,8 @@ class RaftLoop:
             round_ = self._read_rounds.pop(state.context, None)
             if round_ is None:
                 continue
+            if self._leased_waiters:
+                self.wake()
             if state.index == 0:
                 _answer_reads(round_[1], False)
             elif state.index <= self.core.applied_index:

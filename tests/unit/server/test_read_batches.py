@@ -1,4 +1,7 @@
-"""Reads that came in one turn share a question to the leader, and none of them is forgotten when it fails."""
+"""Reads share questions to the leader: those that came in one turn, and those that came while one was under way.
+
+None of them is forgotten when a question fails.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any, cast
 
 from pyconsul.clock import SystemClock, seeded_random
 from pyconsul.errors import NoLeaderError, PyconsulError
+from pyconsul.raft.messages import ReadState
 from pyconsul.server.backend import ReadMeta, ReadMode
 from pyconsul.server.consensus import Consensus
 from pyconsul.server.leader import Leader
@@ -112,3 +116,95 @@ async def test_reads_end_with_an_error_when_no_leader_comes() -> None:
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.001)
     assert {type(answer) for answer in answers.values()} == {NoLeaderError}
+
+
+class Core:
+    """A follower's core that only counts questions; ``states`` are answers that are ready."""
+
+    def __init__(self) -> None:
+        self.id, self.role, self.leader_id = "own", "follower", "other"
+        self.configuration_index, self.applied_index = 1, 10
+        self.configuration = SimpleNamespace(servers=())
+        self.reads = SimpleNamespace(leased=[])
+        self.asked: list[tuple[int, bool]] = []
+        self.states: list[ReadState] = []
+
+    def read_index(self, context: int, lease: bool = False) -> None:
+        self.asked.append((context, lease))
+
+    def progress(self) -> dict[str, object]:
+        return {}
+
+    def tick(self) -> None: ...
+
+    def ready(self) -> object:
+        states, self.states = self.states, []
+        if not states:
+            return None
+        nothing: list[object] = []
+        return SimpleNamespace(
+            soft=None, messages=nothing, chunk_requests=nothing, snapshot_chunk=None, hard_state=None, entries=nothing,
+            messages_after_sync=nothing, committed=nothing, read_states=states,
+        )  # fmt: skip
+
+
+class HandClock:
+    """Moved by hand."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return self.now
+
+
+def driven() -> tuple[Core, HandClock, RaftLoop, list[str]]:
+    core, clock = Core(), HandClock()
+    transport = SimpleNamespace(keep_only=lambda addresses: None)
+    snapshots = SimpleNamespace(attach=lambda loop: None)
+    loop = RaftLoop(
+        cast(Any, core), cast(Any, None), cast(Any, None), cast(Any, transport), cast(Any, snapshots), clock,
+        logging.getLogger("test"), 0.1, 10,
+    )  # fmt: skip
+    return core, clock, loop, []
+
+
+def read(loop: RaftLoop, seen: list[str], name: str, lease: bool = True) -> None:
+    loop.read_index(lambda good: seen.append(name if good else f"not {name}"), lease)
+
+
+async def test_one_question_about_the_lease_is_under_way_at_a_time() -> None:
+    core, _, loop, seen = driven()
+    read(loop, seen, "a")
+    await asyncio.sleep(0)
+    read(loop, seen, "b")
+    read(loop, seen, "c", lease=False)
+    await asyncio.sleep(0)
+    assert core.asked == [(1, True), (2, False)]
+    core.states = [ReadState(1, 5)]
+    loop.wake()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert seen == ["a"]
+    assert core.asked[2:] == [(3, True)]
+    core.states = [ReadState(2, 5), ReadState(3, 0)]
+    loop.wake()
+    await asyncio.sleep(0)
+    assert seen == ["a", "c", "not b"]
+
+
+async def test_a_question_that_was_lost_does_not_hold_up_the_next_for_longer_than_a_tick() -> None:
+    core, clock, loop, seen = driven()
+    read(loop, seen, "a")
+    await asyncio.sleep(0)
+    read(loop, seen, "b")
+    clock.now += 0.11
+    loop.wake()
+    await asyncio.sleep(0)
+    assert core.asked == [(1, True), (2, True)]
+    core.states = [ReadState(2, 5)]
+    loop.wake()
+    await asyncio.sleep(0)
+    assert seen == ["b"]
