@@ -294,7 +294,7 @@ class RaftLoop:
             self._handle(ready)
 
     def _leased_round_open(self) -> bool:
-        """One question about the lease at a time: what comes meanwhile shares the next, so that a busy follower asks about
+        """One question about the lease at a time: what comes meanwhile shares the next, and a busy follower asks about
         more reads at once. One that was lost holds up the next for no longer than a tick."""
         open_round = self._read_rounds.get(self._leased_round)
         return open_round is not None and self._monotonic() - open_round[0] < self._tick_seconds
