@@ -188,11 +188,12 @@ class Serf:
             if fresh and self._reconnect.settle(intent.node):
                 self._record_gone(intent.node)
             return fresh
-        if intent.ltime <= member.status_ltime:
-            return False
-        if member.name == self.me and not self.leaving:
+        if member.name == self.me and not self.leaving and intent.ltime >= member.status_ltime:
+            # At the same time too: who told it did not hear then that we stay, and others believe whom they hear first.
             self.context.log(LOGGER, logging.DEBUG, "serf: Refuting an older leave intent")
             self.join_intent()
+            return False
+        if intent.ltime <= member.status_ltime:
             return False
         status = {ALIVE: LEAVING, FAILED: LEFT}.get(member.status, member.status)
         changed = self._change(member, status=status, status_ltime=intent.ltime)
@@ -209,7 +210,7 @@ class Serf:
         self.clock.witness(intent.ltime)
         member = self.members.get(intent.node)
         if member is None:
-            fresh = self._remember(intent.node, False, intent.ltime)
+            fresh = self._remember(intent.node, False, intent.ltime, own_word)
             node = self.swim.nodes.get(intent.node)
             if fresh and node is not None and node.alive:
                 self.node_joined(node)  # it was pruned, which it contradicts too late
@@ -222,9 +223,9 @@ class Serf:
         self._change(member, status=status, status_ltime=intent.ltime)
         return True
 
-    def _remember(self, name: str, leaving: bool, ltime: int) -> bool:
+    def _remember(self, name: str, leaving: bool, ltime: int, own_word: bool = False) -> bool:
         known = self._intents.get(name)
-        if known is not None and ltime <= known.ltime:
+        if known is not None and ltime <= known.ltime and not (own_word and known.leaving and ltime == known.ltime):
             return False
         if known is None and len(self._intents) >= INTENTS_MAX:
             return False
@@ -389,7 +390,8 @@ class Serf:
                 clock.witness(time - 1)
         left = set(remote.left_members)
         for name in remote.left_members:
-            self._leave_intent(LeaveIntent(remote.status_ltimes.get(name, 0) + 1, name))
+            # At the time of the intent that made it leave: its refutation is hardly later, and must remain so.
+            self._leave_intent(LeaveIntent(remote.status_ltimes.get(name, 0), name))
         for name, ltime in remote.status_ltimes.items():
             if name in left:
                 continue
@@ -433,11 +435,14 @@ class Serf:
     # --- timers ------------------------------------------------------------------------------------------------
 
     def reap(self) -> None:
-        """Forgets members that are gone for long, and intents about nodes that never came."""
+        """Forgets members that are gone for long, and intents about nodes that never came. Who is said to leave and
+        does not is told once more, as only its answer ends that."""
         now = self.context.now
         timings = self.config.timings
         override = self.config.reconnect_timeout_of
         for member in list(self.members.values()):
+            if member.status == LEAVING:
+                self.intent_queue.push(LeaveIntent(member.status_ltime, member.name).encode())
             if member.status not in (FAILED, LEFT):
                 continue
             limit = timings.reconnect_timeout if member.status == FAILED else timings.tombstone_timeout

@@ -121,6 +121,59 @@ def test_of_two_intents_at_one_time_the_members_own_counts(bench: Bench) -> None
     assert bench.member("p1").status == ALIVE
 
 
+def test_the_members_own_word_counts_before_it_is_met_too(bench: Bench) -> None:
+    bench.hear_serf(LeaveIntent(17, "p1"))
+    bench.hear_serf(JoinIntent(17, "p1"))
+    bench.hear_serf(LeaveIntent(17, "p1"))
+    bench.meet(1)
+    assert (bench.member("p1").status, bench.member("p1").status_ltime) == (ALIVE, 17)
+
+
+def test_we_refute_that_we_leave_at_the_time_at_which_we_said_that_we_stay(bench: Bench) -> None:
+    """Two that tell of our leaving, and the second did not hear what we answered to the first."""
+    bench.meet(1)
+    bench.hear_serf(LeaveIntent(20, "me"))
+    assert bench.member("me").status_ltime == 21
+    for _ in range(2):
+        bench.hear_serf(LeaveIntent(21, "me"))
+        assert (bench.member("me").status, bench.member("me").status_ltime) == (ALIVE, 22), "it is said once"
+    bench.forget()
+    bench.advance(0.3)
+    assert JoinIntent(22, "me") in bench.sent_serf(JoinIntent)
+
+
+def test_a_leave_heard_from_a_state_is_no_newer_than_its_refutation(bench: Bench) -> None:
+    """p1 was told to leave at 11 and stays since 12, which the one whom we ask first did not hear."""
+    merged(bench, SerfState(13, {"p1": 11}, ("p1",), 0, (), 0))
+    bench.meet(1)
+    assert (bench.member("p1").status, bench.member("p1").status_ltime) == (LEAVING, 11)
+    merged(bench, SerfState(13, {"p1": 12}, (), 0, (), 0))
+    assert (bench.member("p1").status, bench.member("p1").status_ltime) == (ALIVE, 12)
+
+
+def test_those_who_agree_that_a_member_left_do_not_make_it_newer_by_saying_so(bench: Bench) -> None:
+    bench.meet(1)
+    bench.hear_serf(LeaveIntent(30, "p1"))
+    bench.hear(Dead(1, "p1", "p1"))
+    clock = bench.core.serf.clock.time
+    bench.core.serf.merge_state(bench.core.serf.local_state(False), False)
+    assert (bench.member("p1").status_ltime, bench.core.serf.clock.time) == (30, clock)
+
+
+def test_a_member_that_is_told_to_leave_and_stays_is_told_again(bench: Bench) -> None:
+    """It may not have heard it, and only its answer ends that it is taken for leaving."""
+    bench.meet(1, 2)
+    bench.hear_serf(LeaveIntent(30, "p1"))
+    bench.hear_serf(LeaveIntent(31, "p2"))
+    bench.hear_serf(JoinIntent(32, "p2"))
+    while bench.core.serf.intent_queue.fetch(2, 1400):
+        pass
+    bench.forget()
+    bench.core.serf.reap()
+    bench.core.swim.gossip()
+    assert set(bench.sent_serf(LeaveIntent)) == {LeaveIntent(30, "p1")}
+
+
 def test_a_pruned_member_that_contradicts_too_late_is_a_member_again(bench: Bench) -> None:
     bench.meet(1, 2)
     bench.hear_serf(LeaveIntent(30, "p1", prune=True))
@@ -226,7 +279,7 @@ def test_state_is_told_and_merged(bench: Bench) -> None:
     assert [event.name for event in bench.events if event.kind == "user"] == ["e"]
     assert len(serf.event_queue) == 0, "what came by push/pull is not gossiped again"
     told = decode_state(serf.local_state(False))
-    assert told.status_ltimes == {"me": 0, "p1": 7, "p2": 31}
+    assert told.status_ltimes == {"me": 0, "p1": 7, "p2": 30}
     assert told.events == (EventSlot(59, (("e", b"x"),)),)
 
 
