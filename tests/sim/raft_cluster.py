@@ -26,7 +26,7 @@ from world import Violation
 
 from pyconsul.errors import PyconsulError
 from pyconsul.raft.core import Role
-from pyconsul.raft.messages import AnyMessage, Configuration, Server
+from pyconsul.raft.messages import AnyMessage, AppendRequest, Configuration, Server
 
 
 class Cluster:
@@ -80,6 +80,8 @@ class Cluster:
 
     def send(self, message: AnyMessage) -> None:
         self.judge.votes.sent(message)
+        if isinstance(message, AppendRequest):
+            self.judge.check_entries(message.prev_term, message.entries)
         copies = 2 if self.chance(self.duplication) else 1
         for _ in range(copies):
             if self.chance(self.loss):

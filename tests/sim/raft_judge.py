@@ -49,10 +49,16 @@ class Judge:
             if ready.soft is not None and ready.soft.role == "leader":
                 self.cluster.log(node, "leads", term=core.term)
                 self._check_completeness(core)
-        previous = core.log.term(ready.entries[0].index - 1) if ready.entries else 0
-        for entry in ready.entries:
-            known = self.entries.setdefault((entry.index, entry.term), (previous or 0, entry))
-            if known != (previous or 0, entry):
+
+    def check_entries(self, previous: int, entries: list[Entry]) -> None:
+        """Two logs with an entry of the same index and term agree up to it. ``previous``: the term before the entries.
+
+        Asked for what is sent or stored. What a lone voter only had in memory when it crashed was never anybody's log:
+        its term is not on its disk either, and after the restart it may lead in it anew.
+        """
+        for entry in entries:
+            known = self.entries.setdefault((entry.index, entry.term), (previous, entry))
+            if known != (previous, entry):
                 raise Violation(f"log matching: {known} and {(previous, entry)}")
             previous = entry.term
 

@@ -125,8 +125,10 @@ class Node:
             cluster.send(message)
             cluster.maybe_crash(self)
         last = ready.entries[-1] if ready.entries else None
+        previous = core.log.term(ready.entries[0].index - 1) or 0 if ready.entries else 0
 
         def stored() -> None:
+            cluster.judge.check_entries(previous, ready.entries)
             self.disk.save(ready.hard_state, ready.entries)
             if self.life == life:
                 for message in ready.messages_after_sync:

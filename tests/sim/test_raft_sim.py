@@ -41,3 +41,9 @@ def test_the_faults_and_operations_of_the_model_do_happen() -> None:
         assert faults.get(fault, 0) > 5, fault
     for operation in ("applied", "read", "lease checked", "membership change", "transfer", "snapshot installed"):
         assert operations.get(operation, 0) > 5, operation
+
+
+@pytest.mark.parametrize("seed", [2674, 2846, 130413, 133680])
+def test_what_a_lone_voter_forgot_in_a_crash_was_never_said(seed: int) -> None:
+    """It leads again in a term that its disk did not know: neither its vote nor its entries were seen by anybody."""
+    raft_cluster.run_seed(seed)
