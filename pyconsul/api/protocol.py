@@ -483,7 +483,8 @@ class HttpProtocol(asyncio.Protocol):
             self._send(data)
 
     def _send(self, data: bytes) -> None:
-        """Writes what the socket takes; only the rest is the transport's, whose queue costs more than the write."""
+        """Writes what the socket takes; only the rest is the transport's, whose queue costs more than the write. (The
+        socket must be plain: what encrypts would be passed by.)"""
         transport = self._transport
         if transport is None:
             return

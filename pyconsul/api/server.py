@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-import ssl
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -58,7 +57,6 @@ class HttpServer:
         addresses: Sequence[str] = (),
         port: int = 0,
         unix_sockets: Iterable[str] = (),
-        ssl_context: ssl.SSLContext | None = None,
     ) -> list[tuple[str, int]]:
         """Listens on all addresses (IPv4 or IPv6) with one port (0: any) and on local sockets; may be called again.
 
@@ -69,7 +67,7 @@ class HttpServer:
         try:
             for address in addresses:
                 listener = _listen(address, port)
-                server = await self.loop.create_server(lambda: HttpProtocol(self), sock=listener, ssl=ssl_context)
+                server = await self.loop.create_server(lambda: HttpProtocol(self), sock=listener)
                 opened.append(server)
                 name = listener.getsockname()
                 bound.append((name[0], name[1]))
