@@ -177,7 +177,7 @@ class RaftLoop:
             core.has_lease()
             and log.applied == log.commit
             and self._leader_term_applied == core.term
-            and self._monotonic() < self._late_from
+            and self._is_punctual()
         )
 
     def _is_punctual(self) -> bool:

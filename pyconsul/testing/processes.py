@@ -359,6 +359,19 @@ class Cluster:
 
 
 @contextlib.contextmanager
+def closing_agents(agents: Sequence[AgentProcess]) -> Iterator[None]:
+    """Ends them with the block, whatever state they are in; when it is left well, no log may hold a traceback."""
+    try:
+        yield
+    finally:
+        for agent in agents:
+            agent.close()
+            agent.show_log()
+    for agent in agents:
+        assert "Traceback (most recent call last)" not in agent.log()
+
+
+@contextlib.contextmanager
 def whole_cluster(folder: Path, size: int = 3, extra: Sequence[str] = ()) -> Iterator[Cluster]:
     """A cluster that is started and joined; when the block is left well, no log may hold a traceback."""
     with Cluster(folder, size, extra) as cluster:

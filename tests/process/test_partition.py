@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import netns
 import pytest
 
-from pyconsul.testing.processes import PYCONSUL, AgentProcess, run_command, wait_for
+from pyconsul.testing.processes import PYCONSUL, AgentProcess, closing_agents, run_command, wait_for
 
 NAMES = ("docker1", "docker2", "docker3")
 
@@ -41,84 +43,71 @@ class Host:
         return all(f"alive: {name} " in text for name in NAMES)
 
 
-@pytest.mark.slow
-def test_a_partition_of_half_a_minute_heals(tmp_path: Path) -> None:
+@contextlib.contextmanager
+def three_servers(folder: Path, retry_join: bool = True) -> Iterator[list[Host]]:
+    """Not started yet. Skips the test where hosts cannot be made."""
     reason = netns.reason_against()
     if reason:
         pytest.skip(reason)
     with netns.three_hosts() as namespaces:
         hosts = [
-            Host(name, namespace, address, tmp_path)
+            Host(name, namespace, address, folder, retry_join)
             for name, namespace, address in zip(NAMES, namespaces, netns.ADDRESSES, strict=True)
         ]
-        try:
-            for host in hosts:
-                host.agent.start(wait=False)
-            for host in hosts:
-                wait_for(f"{host.name} sees all", lambda host=host: host.alive() == set(NAMES), 60)  # type: ignore[misc]
-            before = hosts[0].members()
-            cut = hosts[2]
-            netns.run_ip("-n", cut.namespace, "link", "set", "ens33", "down")
-            wait_for("it is given up", lambda: hosts[0].alive() == {"docker1", "docker2"}, 60)
-            wait_for("it gives up the others", lambda: cut.alive() == {"docker3"}, 60)
-            threading.Event().wait(20.0)  # with the wait above about 30 s apart, which is what is tested
-            netns.run_ip("-n", cut.namespace, "link", "set", "ens33", "up")
-            for host in hosts:
-                wait_for(f"{host.name} sees all", lambda host=host: host.alive() == set(NAMES), 120)  # type: ignore[misc]
-                assert host.members() == before
-            put = run_command("kv", "put", "after", "1", address="127.0.0.1", prefix=cut.prefix)
-            assert put.returncode == 0, put
-            listed = run_command("operator", "raft", "list-peers", address="127.0.0.1", prefix=cut.prefix).stdout
-            assert sum(name in listed for name in NAMES) == 3, json.dumps(listed)
-        finally:
-            for host in hosts:
-                host.agent.close()
-                host.agent.show_log()
-    for host in hosts:
-        assert "Traceback (most recent call last)" not in host.agent.log()
+        with closing_agents([host.agent for host in hosts]):
+            yield hosts
+
+
+@pytest.mark.slow
+def test_a_partition_of_half_a_minute_heals(tmp_path: Path) -> None:
+    with three_servers(tmp_path) as hosts:
+        for host in hosts:
+            host.agent.start(wait=False)
+        for host in hosts:
+            wait_for(f"{host.name} sees all", lambda host=host: host.alive() == set(NAMES), 60)  # type: ignore[misc]
+        before = hosts[0].members()
+        cut = hosts[2]
+        netns.run_ip("-n", cut.namespace, "link", "set", "ens33", "down")
+        wait_for("it is given up", lambda: hosts[0].alive() == {"docker1", "docker2"}, 60)
+        wait_for("it gives up the others", lambda: cut.alive() == {"docker3"}, 60)
+        threading.Event().wait(20.0)  # with the wait above about 30 s apart, which is what is tested
+        netns.run_ip("-n", cut.namespace, "link", "set", "ens33", "up")
+        for host in hosts:
+            wait_for(f"{host.name} sees all", lambda host=host: host.alive() == set(NAMES), 120)  # type: ignore[misc]
+            assert host.members() == before
+        put = run_command("kv", "put", "after", "1", address="127.0.0.1", prefix=cut.prefix)
+        assert put.returncode == 0, put
+        listed = run_command("operator", "raft", "list-peers", address="127.0.0.1", prefix=cut.prefix).stdout
+        assert sum(name in listed for name in NAMES) == 3, json.dumps(listed)
 
 
 @pytest.mark.slow
 def test_hosts_that_all_lost_power_while_one_was_cut_off_find_each_other(tmp_path: Path) -> None:
     """Joined by hand once, as in the tutorial: nothing but what the agents wrote down tells them whom to look for."""
-    reason = netns.reason_against()
-    if reason:
-        pytest.skip(reason)
-    with netns.three_hosts() as namespaces:
-        hosts = [
-            Host(name, namespace, address, tmp_path, retry_join=False)
-            for name, namespace, address in zip(NAMES, namespaces, netns.ADDRESSES, strict=True)
-        ]
-        try:
-            for host in hosts:
-                host.agent.start(wait=False)
-            for host in hosts:
-                wait_for(f"{host.name} answers", lambda host=host: host.alive() == {host.name}, 60)  # type: ignore[misc]
-            for host in hosts[1:]:
-                joined = run_command("join", netns.ADDRESSES[0], address="127.0.0.1", prefix=host.prefix)
-                assert joined.returncode == 0, joined
-            for host in hosts:
-                wait_for(f"{host.name} sees all", lambda host=host: host.alive() == set(NAMES), 60)  # type: ignore[misc]
-            for host in hosts:  # they write down whom they know within a second
-                wait_for(f"{host.name} remembers all", host.remembers_all, 60)
-            cut = hosts[2]
-            netns.run_ip("-n", cut.namespace, "link", "set", "ens33", "down")
-            for host in hosts:
-                host.agent.kill9()
-            for host in hosts:
-                host.agent.start(wait=False)
-            # Who starts before the other listens tries again every 30 s, one of those it knew at a time, by chance.
-            for host in hosts[:2]:
-                wait_for("they meet", lambda host=host: host.alive() == {"docker1", "docker2"}, 300)  # type: ignore[misc]
-            wait_for("it is alone", lambda: cut.alive() == {"docker3"}, 60)
-            netns.run_ip("-n", cut.namespace, "link", "set", "ens33", "up")
-            for host in hosts:
-                wait_for(f"{host.name} sees all", lambda host=host: host.alive() == set(NAMES), 300)  # type: ignore[misc]
-            put = run_command("kv", "put", "after", "1", address="127.0.0.1", prefix=cut.prefix)
-            assert put.returncode == 0, put
-        finally:
-            for host in hosts:
-                host.agent.close()
-                host.agent.show_log()
-    for host in hosts:
-        assert "Traceback (most recent call last)" not in host.agent.log()
+    with three_servers(tmp_path, retry_join=False) as hosts:
+        for host in hosts:
+            host.agent.start(wait=False)
+        for host in hosts:
+            wait_for(f"{host.name} answers", lambda host=host: host.alive() == {host.name}, 60)  # type: ignore[misc]
+        for host in hosts[1:]:
+            joined = run_command("join", netns.ADDRESSES[0], address="127.0.0.1", prefix=host.prefix)
+            assert joined.returncode == 0, joined
+        for host in hosts:
+            wait_for(f"{host.name} sees all", lambda host=host: host.alive() == set(NAMES), 60)  # type: ignore[misc]
+        for host in hosts:  # they write down whom they know within a second
+            wait_for(f"{host.name} remembers all", host.remembers_all, 60)
+        cut = hosts[2]
+        netns.run_ip("-n", cut.namespace, "link", "set", "ens33", "down")
+        for host in hosts:
+            host.agent.kill9()
+        for host in hosts:
+            host.agent.start(wait=False)
+        # Who starts before the other listens tries again every 30 s, one of those it knew at a time, by chance.
+        for host in hosts[:2]:
+            wait_for("they meet", lambda host=host: host.alive() == {"docker1", "docker2"}, 300)  # type: ignore[misc]
+        wait_for("it is alone", lambda: cut.alive() == {"docker3"}, 60)
+        netns.run_ip("-n", cut.namespace, "link", "set", "ens33", "up")
+        for host in hosts:
+            wait_for(f"{host.name} sees all", lambda host=host: host.alive() == set(NAMES), 300)  # type: ignore[misc]
+        put = run_command("kv", "put", "after", "1", address="127.0.0.1", prefix=cut.prefix)
+        assert put.returncode == 0, put

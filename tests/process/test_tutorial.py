@@ -11,7 +11,7 @@ from pathlib import Path
 import netns
 import pytest
 
-from pyconsul.testing.processes import PYCONSUL, AddressBlock, AgentProcess, run_command, wait_for
+from pyconsul.testing.processes import PYCONSUL, AddressBlock, AgentProcess, closing_agents, run_command, wait_for
 
 NODES = ("docker1", "docker2", "docker3")
 FLAGS = "3304740253564472344"
@@ -70,7 +70,8 @@ def loopback_hosts(tmp_path: Path) -> Iterator[list[Host]]:
         address = block.address(number)
         hosts.append(Host(name, address, (), address, tutorial_agent(name, address, address, tmp_path, ())))
     try:
-        yield from closing(hosts)
+        with closing_agents([host.agent for host in hosts]):
+            yield hosts
     finally:
         block.release()
 
@@ -85,18 +86,8 @@ def namespace_hosts(tmp_path: Path) -> Iterator[list[Host]]:
         for name, host, address in zip(NODES, names, netns.ADDRESSES, strict=True):
             prefix = netns.in_namespace(host)
             hosts.append(Host(name, address, prefix, "", tutorial_agent(name, address, "0.0.0.0", tmp_path, prefix)))
-        yield from closing(hosts)
-
-
-def closing(hosts: list[Host]) -> Iterator[list[Host]]:
-    try:
-        yield hosts
-    finally:
-        for host in hosts:
-            host.agent.close()
-            host.agent.show_log()
-    for host in hosts:
-        assert "Traceback (most recent call last)" not in host.agent.log()
+        with closing_agents([host.agent for host in hosts]):
+            yield hosts
 
 
 def start(host: Host) -> None:
